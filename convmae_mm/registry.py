@@ -1,0 +1,55 @@
+"""Registry nodes of convmae_mm, children of mmengine's roots.
+
+Each node names the modules that register into it, so that a config may say
+``type='convmae_mm.ConvMAE'`` in mmdet, mmseg or mmpretrain and nothing has to
+be imported by hand: mmengine imports ``convmae_mm.registry`` when it meets
+the scope, and the node's ``locations`` when it looks a name up.
+"""
+
+from __future__ import annotations
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import (
+    OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+)
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+SCOPE = 'convmae_mm'
+
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    scope=SCOPE,
+    locations=[
+        'convmae_mm.models.backbones',
+        'convmae_mm.models.necks',
+        'convmae_mm.models.selfsup',
+    ],
+)
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope=SCOPE,
+    locations=['convmae_mm.datasets'],
+)
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope=SCOPE,
+    locations=['convmae_mm.datasets'],
+)
+HOOKS = Registry(
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope=SCOPE,
+    locations=['convmae_mm.engine'],
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope=SCOPE,
+    locations=['convmae_mm.engine'],
+)
