@@ -1,0 +1,95 @@
+"""Patch embedding and convolution block of stages 1 and 2.
+
+All maps are channels-last: (B, h, w, C), the map of a whole image, or, in
+pretraining, (B, V, k, k, C), the little maps of the visible patches. Only the
+depthwise convolution has to know which.
+"""
+
+from __future__ import annotations
+
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+from convmae_mm.ops.masking import VisibleCells
+
+from .mlp import build_mlp
+
+
+def convolve_maps(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
+    """Apply a convolution to channels-last maps (..., h, w, C)."""
+    x_nchw = maps.flatten(0, -4).permute(0, 3, 1, 2)
+    x_nhwc = convolution(x_nchw).permute(0, 2, 3, 1)
+    return x_nhwc.unflatten(0, maps.shape[:-3])
+
+
+class ConvPatchEmbed(nn.Module):
+    """Convolution with kernel = stride, LayerNorm over channels, GELU.
+
+    Args:
+        in_channels: Channels of the input map.
+        out_channels: Channels of the output map.
+        stride: Kernel size and stride, in cells of the input map.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int
+    ) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, out_channels, stride, stride)
+        # eps 1e-5: released weights were trained with LayerNorm's default
+        self.norm = nn.LayerNorm(out_channels, eps=1e-5)
+        self.act = nn.GELU()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(..., h, w, in_channels) -> (..., h / stride, w / stride, C)."""
+        return self.act(self.norm(convolve_maps(self.proj, maps)))
+
+
+class MaskedConvBlock(nn.Module):
+    """``x + conv2(depthwise(mask * conv1(norm1(x))))``, then an MLP.
+
+    The mask never appears as a tensor: masked positions are not stored, and
+    the depthwise convolution reads zeros in their place. Its bias reaches
+    visible positions only, as in the released code, where what masked
+    positions hold is thrown away.
+
+    Args:
+        channels: C.
+        mlp_ratio: Hidden width of the MLP over C.
+        drop_path: Probability that a residual branch is dropped.
+    """
+
+    def __init__(
+        self, channels: int, mlp_ratio: float = 4.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        # eps 1e-5: released weights were trained with LayerNorm's default
+        self.norm1 = nn.LayerNorm(channels, eps=1e-5)
+        self.conv1 = nn.Linear(channels, channels)
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel_size=5, padding=2, groups=channels
+        )
+        self.conv2 = nn.Linear(channels, channels)
+        self.norm2 = nn.LayerNorm(channels, eps=1e-5)
+        self.mlp = build_mlp(channels, mlp_ratio)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(
+        self, maps: Tensor, visible: VisibleCells | None = None
+    ) -> Tensor:
+        """Transform maps of any size.
+
+        Args:
+            maps: (B, h, w, C), or (B, V, k, k, C) with ``visible``.
+            visible: The place of the visible patches in the whole map.
+        """
+        mixed = self._mix(self.conv1(self.norm1(maps)), visible)
+        maps = maps + self.drop_path(self.conv2(mixed))
+        return maps + self.drop_path(self.mlp(self.norm2(maps)))
+
+    def _mix(self, maps: Tensor, visible: VisibleCells | None) -> Tensor:
+        """Mix positions by the (masked) depthwise convolution."""
+        if visible is None:
+            return convolve_maps(self.depthwise, maps)
+        whole = convolve_maps(self.depthwise, visible.scatter(maps))
+        return visible.gather(whole)

@@ -1,0 +1,1 @@
+"""Registered models; `convmae_mm.registry` says which module holds what."""

@@ -1,0 +1,5 @@
+"""The ConvMAE backbone."""
+
+from .convmae import ConvMAE
+
+__all__ = ['ConvMAE']

@@ -1,0 +1,1 @@
+"""Pure functions on tensors, and the substitute for mmcv's compiled ops."""

@@ -1,0 +1,50 @@
+"""Images as grids of 16 x 16 patches, the tokens of stage 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+PATCH_SIZE = 16  # pixels along one side of a stage-3 token
+
+
+def pad_to_patches(images: Tensor) -> Tensor:
+    """Pad with zeros on the right and at the bottom to a multiple of 16."""
+    bottom = -images.shape[2] % PATCH_SIZE
+    right = -images.shape[3] % PATCH_SIZE
+    if not bottom and not right:
+        return images
+    return F.pad(images, (0, right, 0, bottom))
+
+
+def patch_grid(images: Tensor) -> tuple[int, int]:
+    """The (H, W) of the patches of images (B, C, 16 H, 16 W).
+
+    Raises:
+        ValueError: If the images are no multiple of 16 pixels.
+    """
+    height, width = images.shape[-2:]
+    if height % PATCH_SIZE or width % PATCH_SIZE:
+        raise ValueError(
+            f'images of {height} x {width} pixels must be a multiple of '
+            f'{PATCH_SIZE} in both directions for pretraining; crop, resize '
+            'or pad them'
+        )
+    return height // PATCH_SIZE, width // PATCH_SIZE
+
+
+def resolve_grid(img_size: int | Sequence[int]) -> tuple[int, int]:
+    """The (H, W) of the patches of images of ``img_size`` pixels.
+
+    Raises:
+        ValueError: If ``img_size`` is no multiple of 16.
+    """
+    sides = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if len(sides) != 2 or any(s < 1 or s % PATCH_SIZE for s in sides):
+        raise ValueError(
+            f'{img_size=} must be a number of pixels or (height, width), '
+            f'divisible by {PATCH_SIZE}'
+        )
+    return sides[0] // PATCH_SIZE, sides[1] // PATCH_SIZE

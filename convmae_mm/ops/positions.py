@@ -1,0 +1,91 @@
+"""Absolute and relative positions on a two-dimensional token grid.
+
+Legend: H W token grid, L = H * W tokens, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def build_sincos_positions(grid: tuple[int, int], channels: int) -> Tensor:
+    """MAE's fixed two-dimensional sine-cosine table (1, L, C).
+
+    The first half of the channels encodes the column, the second half the
+    row; each half is C / 4 sines followed by C / 4 cosines.
+    (mmpretrain's ``build_2d_sincos_position_embedding`` is its transpose.)
+
+    Raises:
+        ValueError: If ``channels`` is not a multiple of 4.
+    """
+    if channels % 4:
+        raise ValueError(f'{channels=} must be a multiple of 4')
+    # float64 as in MAE's numpy code, so that tables agree to the last bit
+    quarter = torch.arange(channels // 4, dtype=torch.float64)
+    frequencies = 10000.0 ** (-quarter / (channels / 4))
+
+    def encode(positions: Tensor) -> Tensor:
+        angles = positions.flatten()[:, None] * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+    rows, columns = torch.meshgrid(
+        torch.arange(grid[0], dtype=torch.float64),
+        torch.arange(grid[1], dtype=torch.float64),
+        indexing='ij',
+    )
+    table = torch.cat([encode(columns), encode(rows)], dim=1)
+    return table.float()[None]
+
+
+def resize_positions(
+    positions: Tensor, source: tuple[int, int], target: tuple[int, int]
+) -> Tensor:
+    """Resize an absolute table (1, L, C) from one grid to another, bicubic."""
+    if source == target:
+        return positions
+    table = positions.reshape(1, *source, -1).permute(0, 3, 1, 2)
+    table = F.interpolate(table.float(), size=target, mode='bicubic')
+    return table.flatten(2).transpose(1, 2).to(positions.dtype)
+
+
+def resize_relative_table(
+    table: Tensor, source: tuple[int, int], target: tuple[int, int]
+) -> Tensor:
+    """Resize a relative table from one grid to another, bicubic.
+
+    Args:
+        table: ((2 H - 1) (2 W - 1), heads), rows first.
+        source: (H, W) that the table was made for.
+        target: (H, W) wanted.
+    """
+    if source == target:
+        return table
+    sides = [2 * side - 1 for side in source]
+    wanted = [2 * side - 1 for side in target]
+    maps = table.reshape(1, *sides, -1).permute(0, 3, 1, 2)
+    maps = F.interpolate(maps.float(), size=wanted, mode='bicubic')
+    return maps.flatten(2).squeeze(0).t().to(table.dtype)
+
+
+def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Expand a relative table to one bias per pair of tokens.
+
+    Args:
+        table: ((2 H - 1) (2 W - 1), heads); the entry for a query at
+            (i, j) and a key at (k, l) has row i - k + H - 1 and column
+            j - l + W - 1, as in BEiT and Swin.
+        grid: (H, W).
+
+    Returns:
+        (heads, L, L), queries first.
+    """
+    height, width = grid
+    maps = table.t().reshape(-1, 2 * height - 1, 2 * width - 1)
+    # Sliding windows of the flipped table are rows of the bias: one strided
+    # copy, where indexing with an (L, L) integer table costs many times that
+    # in its backward.
+    flipped = maps.flip(1, 2)
+    slides = flipped.unfold(1, height, 1).unfold(2, width, 1)
+    return slides.flip(1, 2).reshape(-1, height * width, height * width)
