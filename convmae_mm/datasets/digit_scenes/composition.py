@@ -67,8 +67,8 @@ class Scene:
 
 # A digit counts as legible, and its label as right, while this much of its
 # shape is visible. What would go below is moved elsewhere or left out.
-MIN_VISIBLE_SHARE = 0.6
-_MAX_TRIES = 12
+MIN_VISIBLE_SHARE = 0.7
+_MAX_TRIES = 20
 
 
 def _background(
@@ -195,7 +195,7 @@ def compose_scene(
         digits: which digits to place, in this order; by default as many as
             ``style.num_digits`` says, all classes alike.
 
-    A digit is left out, not mislabelled, if after a dozen tries it hides
+    A digit is left out, not mislabelled, if after twenty tries it hides
     another or itself by more than ``1 - MIN_VISIBLE_SHARE``. The first one
     is always placed when ``style.margin`` is at least half its height.
     """

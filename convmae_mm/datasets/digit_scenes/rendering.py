@@ -42,7 +42,7 @@ def sample_warp(rng: np.random.Generator, height: float) -> Warp:
         aspect=float(rng.uniform(0.75, 1.15)),
         angle=float(np.clip(rng.normal(0, 11), -28, 28)),
         shear=float(rng.uniform(-0.25, 0.25)),
-        level=float(rng.uniform(0.22, 0.42)),
+        level=float(rng.uniform(0.28, 0.46)),
     )
 
 
