@@ -1,0 +1,112 @@
+"""Checkpoints load without running code that is hidden in them.
+
+mmengine writes more than tensors into a checkpoint: message histories and
+NumPy scalars. ``torch.load(weights_only=True)`` refuses those unless they are
+allowed by name. The frozen mmengine therefore cannot resume on torch >= 2.6
+at all, and the maintained one falls back to an unsafe load for any file it
+does not understand. :func:`use_safe_loading` mends both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+# Scalar types a history or a best score may have; each NumPy dtype is an
+# instance of a class of its own.
+NUMPY_DTYPES = (
+    *('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16'),
+    *('uint32', 'uint64', 'float16', 'float32', 'float64'),
+)
+HISTORY_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
+def load_local_checkpoint(
+    filename: str,
+    map_location: str | torch.device | Callable[..., Any] | None = None,
+) -> Any:
+    """Load a checkpoint file; mmengine's loader for local paths.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UnpicklingError: If the file holds anything that is not known to be
+            harmless. It is never loaded regardless.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {filename} does not exist')
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        raise UnpicklingError(
+            f'{path} holds objects that could run code when loaded, or is '
+            'damaged, so it is not loaded. If you know the objects, allow '
+            'their types with torch.serialization.add_safe_globals. torch '
+            f'says: {error}'
+        ) from error
+
+
+def use_safe_loading() -> None:
+    """Let torch know the safe types and mmengine the safe loader.
+
+    Both registrations are process-wide and may be repeated.
+    """
+    torch.serialization.add_safe_globals(list(SAFE_GLOBALS))
+    # The empty prefix is mmengine's entry for everything without a scheme.
+    CheckpointLoader.register_scheme('', load_local_checkpoint, force=True)
+
+
+def _history_statistic(owner: type, name: str) -> Callable[..., Any]:
+    """What ``getattr`` may do in a checkpoint: name a history's statistic.
+
+    A pickled history names its methods by ``getattr``. Allowing the real one
+    would hand every attribute of every allowed type to the file.
+    """
+    if owner is not HistoryBuffer or name not in HISTORY_STATISTICS:
+        raise UnpicklingError(f'attribute {name!r} of {owner!r} is refused')
+    statistic: Callable[..., Any] = getattr(HistoryBuffer, name)
+    return statistic
+
+
+def _known_as(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` under the dotted name by which a checkpoint asks for it.
+
+    torch finds an allowed function by these attributes, older ones by
+    ``__name__``; naming a function for torch itself needs torch >= 2.6.
+    """
+
+    def known(*args: Any) -> Any:
+        return function(*args)
+
+    known.__module__, _, known.__name__ = path.rpartition('.')
+    known.__qualname__ = known.__name__
+    return known
+
+
+def _safe_globals() -> list[Any]:
+    reconstruct = np.empty(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = {type(np.dtype(name)) for name in NUMPY_DTYPES}
+    return [
+        HistoryBuffer,
+        _known_as('builtins.getattr', _history_statistic),
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        # NumPy 2 renamed numpy.core; a checkpoint may move between the two.
+        _known_as('numpy.core.multiarray._reconstruct', reconstruct),
+        _known_as('numpy._core.multiarray._reconstruct', reconstruct),
+        _known_as('numpy.core.multiarray.scalar', scalar),
+        _known_as('numpy._core.multiarray.scalar', scalar),
+    ]
+
+
+# What a resume needs beside tensors; none of it can run code.
+SAFE_GLOBALS = tuple(_safe_globals())
