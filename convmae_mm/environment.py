@@ -1,0 +1,87 @@
+"""The two OpenMMLab lines: which distributions each consists of.
+
+Both give the same import names, so one environment can hold only one. This
+module imports the standard library only; it must work when everything else
+is broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+
+# How to write "what to type" in an error: the set-up of this repository.
+SET_UP_COMMAND = 'make setup'
+
+
+@dataclass(frozen=True)
+class OpenMMLabLine:
+    """One set of distributions that belong together.
+
+    Attributes:
+        name: What the Makefile calls it (``LINE=...``).
+        distributions: Import name -> distributions that provide it, the one
+            that the set-up installs first.
+        mmcv_source: The requirement whose source distribution has the ops.
+    """
+
+    name: str
+    distributions: dict[str, tuple[str, ...]]
+    mmcv_source: str
+
+    @property
+    def all_distributions(self) -> list[str]:
+        """Every distribution of the line, alternatives included."""
+        return [x for names in self.distributions.values() for x in names]
+
+
+MAINTAINED = OpenMMLabLine(
+    name='maintained',
+    distributions={
+        'mmengine': ('onedl-mmengine',),
+        'mmcv': ('onedl-mmcv',),
+        'mmdet': ('onedl-mmdetection',),
+        'mmseg': ('onedl-mmsegmentation',),
+        'mmpretrain': ('onedl-mmpretrain',),
+    },
+    mmcv_source='onedl-mmcv==2.3.6',
+)
+ORIGINAL = OpenMMLabLine(
+    name='original',
+    distributions={
+        'mmengine': ('mmengine', 'mmengine-lite'),
+        'mmcv': ('mmcv-lite', 'mmcv'),
+        'mmdet': ('mmdet',),
+        'mmseg': ('mmsegmentation',),
+        'mmpretrain': ('mmpretrain',),
+    },
+    mmcv_source='mmcv==2.1.0',
+)
+LINES = (MAINTAINED, ORIGINAL)
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution, None if it is not there."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def compile_mmcv_command() -> str:
+    """What to type to get an mmcv with compiled ops, in this environment.
+
+    Without isolation, because mmcv compiles its ops only where it finds
+    torch; without cache, because pip keeps the wheel that it built without.
+    """
+    line = ORIGINAL
+    if installed_version('onedl-mmcv') is not None:
+        line = MAINTAINED
+    commands = ['pip install ninja psutil']
+    if installed_version('mmcv-lite') is not None:
+        commands.append('pip uninstall -y mmcv-lite')
+    commands.append(
+        'pip install --no-build-isolation --no-deps --no-cache-dir '
+        f'--force-reinstall {line.mmcv_source}'
+    )
+    return ' && '.join(commands)
