@@ -4,9 +4,9 @@ ConvMAE masks whole stage-3 patches (16 x 16 pixels) and enlarges the mask to
 stages 1 and 2 (block-wise masking). A visible patch is therefore a little
 image of its own at every stage: 16 x 16 pixels, 4 x 4 cells after patch
 embedding 1, 2 x 2 after 2, one token after 3. Every layer but the depthwise
-convolution acts inside one cell or one patch, so the encoder stores only the
-visible patches, as ``B x V`` little maps, and the depthwise convolution alone looks at them in their place among zeros, which is the
-paper's masked convolution.
+convolution acts inside one cell or one patch. So the encoder stores only the
+visible patches, as ``B x V`` little maps, and the depthwise convolution alone
+sees them in their place among zeros: the paper's masked convolution.
 
 Legend: B batch, H W stage-3 grid, L = H * W patches, V visible patches,
 k cells along one side of a patch, C channels.

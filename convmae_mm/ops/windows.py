@@ -61,7 +61,7 @@ class WindowPlan:
         return x_bhwc.reshape(-1, self.grid[0] * self.grid[1], channels)
 
     def key_mask(self, device: torch.device | str = 'cpu') -> Tensor:
-        """bool (n, w * w), True where a token is real, False for padding."""
+        """Where windows hold a real token: bool (n, w * w)."""
         ones = torch.ones(1, self.grid[0] * self.grid[1], 1, device=device)
         return self.partition(ones).squeeze(-1).bool()
 

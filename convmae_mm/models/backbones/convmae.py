@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -125,7 +127,7 @@ class ConvMAE(BaseModule):
     def _build_stages(self, drop_path_rate: float) -> None:
         dims, depths = self.arch.embed_dims, self.arch.depths
         ratios = self.arch.mlp_ratios
-        rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.patch_embed1 = ConvPatchEmbed(self.in_channels, dims[0], 4)
         self.blocks1 = nn.ModuleList(
             MaskedConvBlock(dims[0], ratios[0], next(rates))
@@ -278,12 +280,12 @@ class ConvMAE(BaseModule):
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.grid, grid)
 
-    def _run(self, blocks: nn.ModuleList, x: Tensor, *args) -> Tensor:
+    def _run(self, blocks: nn.ModuleList, x: Tensor, *args: Any) -> Tensor:
         for block in blocks:
             x = self._call(block, x, *args)
         return x
 
-    def _call(self, block: Callable[..., Tensor], *args) -> Tensor:
+    def _call(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(block, *args, use_reentrant=False)
         return block(*args)
@@ -303,7 +305,7 @@ class ConvMAE(BaseModule):
         self._check_channels(images)
         if self.mode != 'plain':
             raise ValueError(
-                f"mode={self.mode!r} cannot encode masked images: pretrain in "
+                f'mode={self.mode!r} cannot encode masked images: pretrain in '
                 "mode='plain' and load the weights into this mode afterwards"
             )
         grid = patch_grid(images)

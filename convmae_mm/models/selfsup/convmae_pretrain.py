@@ -197,7 +197,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         return mask_from_noise(noise, count_visible(shape[1], self.mask_ratio))
 
     def _enlarge_mask(self, mask: Tensor, grid: tuple[int, int]) -> Tensor:
-        """bool (B, L) -> bool (B, 1, 16 H, 16 W)."""
+        """Enlarge a mask, bool (B, L), to pixels (B, 1, 16 H, 16 W)."""
         p = self.head.patch_size
         mask_bhw = mask.reshape(-1, 1, *grid)
         return mask_bhw.repeat_interleave(p, 2).repeat_interleave(p, 3)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from convmae_mm.layers import ConvPatchEmbed, MaskedConvBlock
+from convmae_mm.ops.masking import locate_visible_cells, mask_from_noise
+
+
+def dense_masked_block(
+    block: MaskedConvBlock, x_bhwc: Tensor, mask_bhw: Tensor
+) -> Tensor:
+    """The block as the paper states it: all positions, mask multiplied."""
+    mixed = block.conv1(block.norm1(x_bhwc)) * ~mask_bhw[..., None]
+    mixed = block.depthwise(mixed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    x_bhwc = x_bhwc + block.conv2(mixed)
+    return x_bhwc + block.mlp(block.norm2(x_bhwc))
+
+
+@pytest.mark.parametrize('cells', [2, 4])
+def test_visible_patches_equal_the_masked_convolution(cells: int) -> None:
+    torch.manual_seed(0)
+    block = MaskedConvBlock(8).double()
+    grid = (4, 6)
+    patches = mask_from_noise(torch.rand(2, 24), 7)
+    visible = locate_visible_cells(patches.ids_keep, grid, cells)
+    whole = torch.randn(
+        2, 4 * cells, 6 * cells, 8, dtype=torch.float64, requires_grad=True
+    )
+    mask = patches.mask.reshape(2, *grid)
+    mask = mask.repeat_interleave(cells, 1).repeat_interleave(cells, 2)
+
+    expected = visible.gather(dense_masked_block(block, whole, mask))
+    actual = block(visible.gather(whole), visible)
+    assert torch.allclose(actual, expected, atol=1e-12)
+
+    inputs = [whole, *block.parameters()]
+    weight = torch.randn_like(expected)
+    wanted = torch.autograd.grad((expected * weight).sum(), inputs)
+    got = torch.autograd.grad((actual * weight).sum(), inputs)
+    for ours, theirs in zip(got, wanted, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-10)
+
+
+def test_patch_embedding_of_patches_equals_that_of_the_map() -> None:
+    torch.manual_seed(0)
+    embed = ConvPatchEmbed(3, 8, 4)
+    images = torch.randn(2, 32, 48, 3)
+    ids_keep = torch.tensor([[0, 5], [3, 2]])
+    pixels = locate_visible_cells(ids_keep, (2, 3), 16)
+    cells = locate_visible_cells(ids_keep, (2, 3), 4)
+    assert torch.allclose(
+        embed(pixels.gather(images)), cells.gather(embed(images)), atol=1e-6
+    )
+
+
+def test_drop_path_drops_whole_images() -> None:
+    block = MaskedConvBlock(4, drop_path=0.5).train()
+    torch.manual_seed(3)
+    maps = torch.randn(64, 5, 2, 2, 4)
+    visible = locate_visible_cells(
+        torch.arange(5).repeat(64, 1), (1, 5), cells=2
+    )
+    unchanged = (block(maps, visible) == maps).flatten(1)
+    assert (unchanged.all(1) | ~unchanged.any(1)).all()
+    assert 0 < unchanged.all(1).sum() < 64

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from convmae_mm import ConvMAE
+from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
+
+TINY = dict(
+    embed_dims=(8, 12, 16), depths=(1, 1, 11), num_heads=2, mlp_ratios=(2,) * 3
+)
+SIZES = [(333, 500), (64, 64), (17, 200), (1, 1)]
+
+
+def build(**settings) -> ConvMAE:
+    """A tiny network whose position tables matter."""
+    torch.manual_seed(0)
+    backbone = ConvMAE(**{'arch': TINY, 'img_size': 64, **settings})
+    for name, parameter in backbone.named_parameters():
+        if name.endswith('rel_pos.table'):
+            torch.nn.init.normal_(parameter)
+    return backbone.eval()
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+@pytest.mark.parametrize('size', SIZES)
+def test_four_strides_at_any_size(mode: str, size: tuple[int, int]) -> None:
+    maps = build(mode=mode)(torch.randn(2, 3, *size))
+    padded = [math.ceil(side / 16) * 16 for side in size]
+    for features, stride, channels in zip(
+        maps, (4, 8, 16, 32), (8, 12, 16, 16), strict=True
+    ):
+        expected = [math.ceil(side / stride) for side in padded]
+        assert features.shape == (2, channels, *expected)
+        assert features.isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size', [(333, 500), (608, 800), (1024, 1024)])
+def test_detection_mode_trains_at_detection_sizes(
+    size: tuple[int, int],
+) -> None:
+    backbone = build(mode='detection').train()
+    maps = backbone(torch.randn(1, 3, *size))
+    sum(features.square().mean() for features in maps).backward()
+    for name, parameter in backbone.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_every_parameter_gets_a_gradient(mode: str) -> None:
+    backbone = build(mode=mode).train()
+    maps = backbone(torch.randn(2, 3, 64, 96))
+    sum(features.square().mean() for features in maps).backward()
+    for name, parameter in backbone.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_images_of_a_batch_do_not_mix(mode: str) -> None:
+    backbone = build(mode=mode).double()
+    images = torch.randn(3, 3, 80, 176, dtype=torch.float64)
+    together = backbone(images)
+    for index in range(3):
+        alone = backbone(images[index : index + 1])
+        for all_maps, one in zip(together, alone, strict=True):
+            assert torch.allclose(all_maps[index : index + 1], one)
+
+
+def test_padding_changes_nothing_but_the_border() -> None:
+    """An image padded by hand gives what padding inside gives."""
+    backbone = build(mode='detection')
+    images = torch.randn(1, 3, 50, 70)
+    by_hand = torch.nn.functional.pad(images, (0, 10, 0, 14))
+    for inside, outside in zip(
+        backbone(images), backbone(by_hand), strict=True
+    ):
+        assert torch.equal(inside, outside)
+
+
+def test_plain_and_detection_agree_on_one_window() -> None:
+    """With fresh tables and a grid inside one window, modes agree."""
+    torch.manual_seed(0)
+    plain = ConvMAE(TINY, img_size=112).eval()
+    detection = ConvMAE(TINY, mode='detection', img_size=112).eval()
+    missing = detection.load_state_dict(plain.state_dict(), strict=False)
+    assert missing.missing_keys == [
+        'window_rel_pos.table',
+        'global_rel_pos.table',
+    ]
+    # blocks with shift 3 would cut the 7 x 7 grid, so keep the unshifted
+    for backbone in (plain, detection):
+        backbone.window_block_indexes = ()
+    images = torch.randn(1, 3, 112, 112)
+    for ours, theirs in zip(plain(images), detection(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+    detection.window_block_indexes = (0,)
+    for ours, theirs in zip(plain(images), detection(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_windows_bound_the_attention() -> None:
+    """With windows everywhere, a far change does not reach a token."""
+    backbone = build(
+        arch={**TINY, 'depths': (1, 1, 2)},
+        mode='detection',
+        window_block_indexes=(0, 1),
+        out_indices=(2,),
+    )
+    assert backbone.global_rel_pos is None
+    images = torch.randn(1, 3, 64, 16 * 28)
+    changed = images.clone()
+    changed[..., -16:] += 1
+    (before,), (after,) = backbone(images), backbone(changed)
+    moved = (before != after).any(1).any(1)[0].nonzero().flatten()
+    # columns 24..27 by window and shift, one more by the convolutions
+    assert moved.min() >= 16
+    assert 27 in moved
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_checkpointing_changes_no_gradient(mode: str) -> None:
+    images = torch.randn(1, 3, 64, 80)
+    gradients = []
+    for with_cp in (False, True):
+        backbone = build(mode=mode, with_cp=with_cp).double().train()
+        maps = backbone(images.double())
+        sum(features.square().mean() for features in maps).backward()
+        gradients.append([p.grad for p in backbone.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        assert torch.allclose(plain, recomputed)
+
+
+def test_out_indices_choose() -> None:
+    images = torch.randn(1, 3, 64, 64)
+    every = build()(images)
+    chosen = build(out_indices=(2, 0))(images)
+    assert torch.equal(chosen[0], every[2])
+    assert torch.equal(chosen[1], every[0])
+    assert len(chosen) == 2
+
+
+@pytest.mark.parametrize(
+    ('stages', 'trained'),
+    [
+        (0, ('blocks1', 'patch_embed2', 'blocks3', 'pos_embed')),
+        (1, ('patch_embed2', 'blocks2', 'blocks3', 'pos_embed')),
+        (2, ('patch_embed3', 'blocks3', 'pos_embed', 'global_rel_pos')),
+        (3, ()),
+    ],
+)
+def test_frozen_stages(stages: int, trained: tuple[str, ...]) -> None:
+    backbone = build(
+        mode='detection', frozen_stages=stages, drop_path_rate=0.5
+    ).train()
+    learning = {
+        name.split('.')[0]
+        for name, parameter in backbone.named_parameters()
+        if parameter.requires_grad
+    }
+    assert set(trained) <= learning
+    assert 'patch_embed1' not in learning
+    assert bool(learning) == bool(trained)
+    assert not backbone.patch_embed1.training
+    assert backbone.blocks3.training == (stages < 3)
+    if stages == 3:
+        images = torch.randn(1, 3, 64, 64)
+        assert torch.equal(backbone(images)[2], backbone(images)[2])
+
+
+def test_drop_path_grows_with_depth() -> None:
+    backbone = build(drop_path_rate=0.3)
+    blocks = [*backbone.blocks1, *backbone.blocks2, *backbone.blocks3]
+    rates = [block.drop_path.drop_prob for block in blocks]
+    assert rates == pytest.approx(torch.linspace(0, 0.3, 13).tolist())
+
+
+def test_other_channel_counts() -> None:
+    maps = build(in_channels=5)(torch.randn(1, 5, 32, 32))
+    assert maps[0].shape == (1, 8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ('arch', 'millions'),
+    [('small', 22.33), ('base', 85.37), ('large', 322.98), ('huge', 680.74)],
+)
+def test_parameters_of_the_published_classifiers(
+    arch: str, millions: float
+) -> None:
+    with torch.device('meta'):
+        backbone = ConvMAE(arch)
+    channels = arch_zoo[arch].embed_dims[2]
+    count = sum(p.numel() for p in backbone.parameters())
+    count += 2 * channels + 1000 * (channels + 1)  # fc_norm and classifier
+    assert count / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_layer_depth_over_real_names() -> None:
+    backbone = build(mode='detection')
+    layers = {
+        name: backbone.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name, _ in backbone.named_parameters()
+    }
+    assert {count for _, count in layers.values()} == {13}
+    for name, (layer, _) in layers.items():
+        if name.startswith('blocks3.'):
+            assert layer == int(name.split('.')[1]) + 1
+        elif name.endswith('rel_pos.table'):
+            assert layer == 12
+        else:
+            assert layer == 0, name
+    assert backbone.get_layer_depth('neck.conv', 'backbone.') == (12, 13)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(arch='giant'), r"unknown arch='giant'.*'base'"),
+        (dict(arch=dict(embed_dims=(8, 8, 8))), r"'depths'.*'num_heads'"),
+        (dict(arch={**TINY, 'width': 3}), r"'width': 3"),
+        (dict(arch={**TINY, 'depths': (1, 2)}), r'depths=\(1, 2\)'),
+        (dict(arch={**TINY, 'num_heads': 3}), r'num_heads=3.*16'),
+        (dict(mode='swin'), r"unknown mode='swin'.*'detection'"),
+        (
+            dict(mode='detection', window_block_indexes=(0, 11)),
+            r'\[11\] are out of range.*11 blocks, 0\.\.10',
+        ),
+        (dict(window_block_indexes=(0,)), r"mode='plain' has no window"),
+        (
+            dict(mode='detection', window_block_indexes=(1, 1)),
+            r'\(1, 1\) repeat',
+        ),
+        (
+            dict(mode='detection', arch={**TINY, 'depths': (1, 1, 4)}),
+            r'\[6, 10\] are out of range',
+        ),
+        (dict(img_size=100), r'img_size=100.*divisible by 16'),
+        (dict(out_indices=(4,)), r'out_indices=\(4,\)'),
+        (dict(out_indices=()), r'out_indices=\(\)'),
+        (dict(frozen_stages=4), r'frozen_stages=4'),
+    ],
+)
+def test_wrong_settings(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ConvMAE(**{'arch': TINY, **settings})
+
+
+def test_wrong_inputs() -> None:
+    backbone = build()
+    with pytest.raises(ValueError, match=r'\(1, 4, 64, 64\).*\(B, 3,'):
+        backbone(torch.randn(1, 4, 64, 64))
+    with pytest.raises(ValueError, match=r'\(3, 64, 64\)'):
+        backbone(torch.randn(3, 64, 64))
+    images = torch.randn(2, 3, 64, 64)
+    with pytest.raises(ValueError, match=r'ids_keep of shape \(1, 4\)'):
+        backbone.forward_visible(images, torch.arange(4)[None])
+    with pytest.raises(ValueError, match='17 visible patches'):
+        backbone.forward_visible(images, torch.arange(17).repeat(2, 1))
+    with pytest.raises(ValueError, match="mode='detection' cannot encode"):
+        build(mode='detection').forward_visible(
+            images, torch.arange(4).repeat(2, 1)
+        )

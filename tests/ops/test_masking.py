@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from convmae_mm.ops.masking import (
+    count_visible,
+    locate_visible_cells,
+    mask_from_noise,
+)
+
+
+def test_smallest_noise_stays_visible() -> None:
+    noise = torch.rand(3, 12, generator=torch.Generator().manual_seed(0))
+    patches = mask_from_noise(noise, 5)
+    for row in range(3):
+        kept = noise[row][~patches.mask[row]]
+        assert kept.numel() == 5
+        assert kept.max() < noise[row][patches.mask[row]].min()
+        assert torch.equal(
+            noise[row][patches.ids_keep[row]], kept.sort().values
+        )
+
+
+def test_ids_restore_undoes_the_shuffle() -> None:
+    noise = torch.rand(2, 9)
+    patches = mask_from_noise(noise, 4)
+    shuffled = noise.sort(dim=1).values
+    assert torch.equal(shuffled.gather(1, patches.ids_restore), noise)
+
+
+@pytest.mark.parametrize(
+    ('length', 'ratio', 'visible'),
+    [(196, 0.75, 49), (196, 0.6, 78), (180, 0.9, 17), (196, 0.0, 196)],
+)
+def test_count_is_truncated(length: int, ratio: float, visible: int) -> None:
+    assert count_visible(length, ratio) == visible
+
+
+def test_nothing_visible_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r'mask_ratio=0\.9.*4 patches'):
+        count_visible(4, 0.9)
+    with pytest.raises(ValueError, match=r'num_visible=5 must lie in 1\.\.4'):
+        mask_from_noise(torch.rand(1, 4), 5)
+
+
+@pytest.mark.parametrize('cells', [1, 2, 4, 16])
+def test_gather_cuts_the_patches_out(cells: int) -> None:
+    height, width = 3, 5
+    whole = torch.rand(2, height * cells, width * cells, 7)
+    ids_keep = torch.tensor([[4, 0, 14], [7, 8, 2]])
+    visible = locate_visible_cells(ids_keep, (height, width), cells)
+    patches = visible.gather(whole)
+    assert patches.shape == (2, 3, cells, cells, 7)
+    for image in range(2):
+        for place, patch in enumerate(ids_keep[image].tolist()):
+            top, left = patch // width * cells, patch % width * cells
+            assert torch.equal(
+                patches[image, place],
+                whole[image, top : top + cells, left : left + cells],
+            )
+
+
+@pytest.mark.parametrize('cells', [1, 2, 4])
+def test_scatter_fills_the_rest_with_zeros(cells: int) -> None:
+    ids_keep = torch.tensor([[4, 0, 5], [1, 2, 3]])
+    visible = locate_visible_cells(ids_keep, (2, 3), cells)
+    patches = torch.rand(2, 3, cells, cells, 7) + 1
+    whole = visible.scatter(patches)
+    assert torch.equal(visible.gather(whole), patches)
+    assert (whole != 0).sum() == patches.numel()
