@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Creates the environment of one OpenMMLab line and installs the package into
+# it, editable. Does nothing if that has been done. Called by the Makefile:
+#
+#     requirements/install.sh maintained .venv [python3.11]
+set -euo pipefail
+
+line=$1
+venv=$2
+wanted_python=${3:-}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+stamp=$venv/.convmae_mm_installed
+# Holds while an installation runs. Found at the start, it means that the last
+# one was interrupted.
+unfinished=$venv/.convmae_mm_unfinished
+log=$venv/setup.log
+
+# Settings that would put packages elsewhere, shadow them, or give the build
+# of mmcv a torch to compile against.
+unset PYTHONPATH PYTHONHOME PIP_NO_BUILD_ISOLATION PIP_USER PIP_TARGET \
+    PIP_PREFIX PIP_REQUIREMENT PIP_CONSTRAINT
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_BUILD_CONSTRAINT=$PWD/requirements/constraints-build.txt
+
+fail() {
+    printf 'make: %s\n' "$*" >&2
+    exit 1
+}
+
+fingerprint() {
+    { pwd; cat requirements/*.txt "requirements/install.sh" setup.py \
+        pyproject.toml MANIFEST.in convmae_mm/version.py; } | cksum
+}
+
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+is_supported() {
+    case $1 in 3.10 | 3.11 | 3.12) return 0 ;; *) return 1 ;; esac
+}
+
+find_python() {
+    local candidate version
+    if [ -n "$wanted_python" ]; then
+        version=$(version_of "$wanted_python") ||
+            fail "PYTHON=$wanted_python does not run." \
+                "Name a Python 3.10, 3.11 or 3.12," \
+                "for example PYTHON=python3.11"
+        is_supported "$version" ||
+            fail "PYTHON=$wanted_python is Python $version;" \
+                "convmae_mm needs 3.10, 3.11 or 3.12, for example" \
+                "PYTHON=python3.11"
+        echo "$wanted_python"
+        return
+    fi
+    for candidate in python3.11 python3.12 python3.10 python3 python; do
+        if version=$(version_of "$candidate") && is_supported "$version"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.10, 3.11 or 3.12 found. Install one, or name it:" \
+        "make setup PYTHON=/path/to/python3.11"
+}
+
+# Everything pip says goes to the log; the long downloads also to the screen.
+pip_install() {
+    if ! "$venv/bin/python" -m pip install "$@" 2>&1 | tee -a "$log" |
+        awk '/Downloading .* MB\)/ || /^(ERROR|error)/ { print; fflush() }'
+    then
+        tail -n 20 "$log" >&2
+        fail "pip could not install the $line line; all it said is in $log"
+    fi
+}
+
+if [ -f "$unfinished" ]; then
+    echo "The last set-up of $venv was interrupted; starting it afresh."
+    rm -rf "$venv"
+elif [ -f "$stamp" ] && ! "$venv/bin/python" -c '' 2>/dev/null; then
+    echo "The Python of $venv is gone; creating it afresh."
+    rm -rf "$venv"
+fi
+
+if [ -e "$venv" ] && [ -n "$wanted_python" ]; then
+    wanted=$(version_of "$(find_python)")
+    present=$(version_of "$venv/bin/python" || echo 'no Python that runs')
+    [ "$wanted" = "$present" ] ||
+        fail "$venv holds $present and PYTHON=$wanted_python is $wanted;" \
+            "remove it first: rm -r $venv"
+fi
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
+    exit 0
+fi
+
+SECONDS=0
+if [ ! -e "$venv" ]; then
+    python=$(find_python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$python cannot create environments (no venv or ensurepip);" \
+            "on Debian and Ubuntu: apt install python$(version_of "$python")-venv"
+    echo "Creating $venv with $("$python" --version)," \
+        "OpenMMLab line: $line."
+    mkdir -p "$venv"
+    touch "$unfinished"
+    "$python" -m venv "$venv"
+elif [ -f "$stamp" ]; then
+    echo "The requirements have changed; updating $venv."
+    rm "$stamp"
+    touch "$unfinished"
+else
+    # Made by hand: never removed, whatever happens.
+    echo "Installing into $venv, which exists; OpenMMLab line: $line."
+fi
+is_supported "$(version_of "$venv/bin/python")" ||
+    fail "$venv holds $("$venv/bin/python" --version 2>&1 || true);" \
+        "convmae_mm needs 3.10, 3.11 or 3.12. Remove it: rm -r $venv"
+
+constraints=requirements/constraints-$line.txt
+: >"$log"
+echo "[1/3] tools"
+pip_install --constraint "$constraints" pip setuptools wheel
+# OpenMMLab asks for opencv-python, which needs libGL.so.1; servers lack it.
+# opencv-python-headless has the same files without that need. It comes
+# later, and so its files are the ones that stay.
+pip_install --constraint "$constraints" --no-deps opencv-python
+echo "[2/3] torch, OpenMMLab and the rest (with CUDA a download of 3 GB)"
+pip_install --constraint "$constraints" --requirement requirements/runtime.txt \
+    --requirement "requirements/$line.txt" \
+    --requirement requirements/tests.txt
+echo "[3/3] convmae_mm, editable"
+pip_install --no-deps --no-build-isolation --editable .
+
+"$venv/bin/convmae-mm" doctor ||
+    fail "$venv is installed but not well; mend it as said above"
+
+echo "$SECONDS" >"$venv/setup_seconds"
+fingerprint >"$stamp"
+rm -f "$unfinished"
+echo "Set-up of $venv took $SECONDS s."
