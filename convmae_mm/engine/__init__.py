@@ -1,6 +1,7 @@
 """Training machinery: layer-wise decay, hooks and safe checkpoint loading."""
 
-from .hooks import RichProgressHook
+from .cpu_amp_optim_wrapper import CpuAmpOptimWrapper
+from .hooks import CheckpointMatchHook, RichProgressHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .serialization import use_safe_loading
 
@@ -8,6 +9,8 @@ from .serialization import use_safe_loading
 use_safe_loading()
 
 __all__ = [
+    'CheckpointMatchHook',
+    'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
     'RichProgressHook',
     'use_safe_loading',

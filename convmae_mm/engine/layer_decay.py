@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -20,6 +20,16 @@ NORM_TYPES = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 DECAY_RULES = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
 KNOWN_KEYS = ('layer_decay_rate', *DECAY_RULES, 'custom_keys')
 KNOWN_CUSTOM_KEYS = ('lr_mult', 'decay_mult')
+
+
+class LayeredBackbone(Protocol):
+    """A backbone that knows which of its layers a parameter is in."""
+
+    def get_layer_depth(
+        self, param_name: str, prefix: str = ''
+    ) -> tuple[int, int]:
+        """Layer id, from 0 at the input, and the number of layers."""
+        ...
 
 
 @dataclass
@@ -199,7 +209,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return optimizer_group
 
 
-def find_layered_backbone(model: nn.Module) -> tuple[str, nn.Module]:
+def find_layered_backbone(model: nn.Module) -> tuple[str, LayeredBackbone]:
     """The one backbone that knows its layers, and the prefix of its names.
 
     Models that only forward ``get_layer_depth`` to their backbone, as
@@ -208,7 +218,7 @@ def find_layered_backbone(model: nn.Module) -> tuple[str, nn.Module]:
     Raises:
         ValueError: If there is none, or more than one.
     """
-    layered = {
+    layered: dict[str, Any] = {
         name: module
         for name, module in model.named_modules()
         if callable(getattr(module, 'get_layer_depth', None))
@@ -253,17 +263,14 @@ def format_layer_groups(groups: list[LayerGroup]) -> str:
     return '\n'.join(line.rstrip() for line in lines)
 
 
-def _summarise(names: list[str], depth: int = 2, limit: int = 4) -> str:
-    """The leading parts of the names, without repetition."""
-    parts = ['.'.join(name.split('.')[:depth]) for name in names]
-    # A numbered block is told from its neighbours by one part more.
-    for index, name in enumerate(names):
-        pieces = name.split('.')
-        if len(pieces) > depth and pieces[depth].isdigit():
-            parts[index] = '.'.join(pieces[: depth + 1])
-    distinct = list(dict.fromkeys(parts))
-    more = len(distinct) - limit
-    shown = ', '.join(distinct[:limit])
+def _summarise(names: list[str], limit: int = 4) -> str:
+    """The modules that the names belong to: one in full, several in short."""
+    for depth in (3, 2):
+        modules = {'.'.join(name.split('.')[:depth]): None for name in names}
+        if len(modules) == 1:
+            break
+    more = len(modules) - limit
+    shown = ', '.join(list(modules)[:limit])
     return f'{shown}, {more} more' if more > 0 else shown
 
 

@@ -91,8 +91,8 @@ def _known_as(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _safe_globals() -> list[Any]:
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(name)) for name in NUMPY_DTYPES}
     return [
         HistoryBuffer,

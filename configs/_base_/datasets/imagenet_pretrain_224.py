@@ -1,0 +1,28 @@
+# Pictures without labels. For your own, set data_root; folders may be nested.
+data_root = 'data/imagenet/train/'
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='RandomResizedCrop',
+        scale=224,
+        crop_ratio_range=(0.2, 1.0),
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    drop_last=True,
+    dataset=dict(
+        type='convmae_mm.UnlabelledImageFolder',
+        data_root=data_root,
+        pipeline=train_pipeline,
+    ),
+)

@@ -1,0 +1,28 @@
+# ConvMAE-B under the masked autoencoder's decoder; 115.04 M parameters.
+model = dict(
+    type='convmae_mm.ConvMAEPretrain',
+    mask_ratio=0.75,
+    data_preprocessor=dict(
+        type='SelfSupDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        to_rgb=True,
+    ),
+    backbone=dict(type='convmae_mm.ConvMAE', arch='base', img_size=224),
+    neck=dict(
+        type='convmae_mm.ConvMAEPretrainDecoder',
+        in_channels=[256, 384, 768],
+        img_size=224,
+        embed_dims=512,
+        depth=8,
+        num_heads=16,
+        mlp_ratio=4.0,
+        out_channels=3,
+    ),
+    head=dict(
+        type='convmae_mm.ConvMAEPretrainHead',
+        norm_pix=True,
+        patch_size=16,
+        loss=dict(type='PixelReconstructionLoss', criterion='L2'),
+    ),
+)

@@ -1,0 +1,163 @@
+"""What training and testing have in common: reading and checking a config."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+# Keys that mmengine's runner reads from the config although they are none of
+# its arguments.
+RUNNER_CONFIG_KEYS = frozenset(
+    {
+        'activation_checkpointing',
+        'compile',
+        'efficient_conv_bn_eval',
+        'find_unused_parameters',
+        'model_wrapper_cfg',
+        'sync_bn',
+    }
+)
+
+
+def load_config(
+    config: str | Path,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+    cfg_options: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read a config file, apply overrides and settle where output goes.
+
+    Args:
+        config: Path of the file.
+        work_dir: Where logs and checkpoints go. Defaults to the config's own
+            ``work_dir``, else ``work_dirs/`` and the name of the file.
+        launcher: 'none' for one process, 'pytorch' under torchrun, 'slurm' or
+            'mpi'.
+        cfg_options: Overrides, from dotted keys to values.
+
+    Raises:
+        FileNotFoundError: If the config does not exist.
+        ValueError: If an override has a first key that nothing reads, or the
+            launcher does not fit the environment.
+    """
+    path = Path(config)
+    if not path.is_file():
+        raise FileNotFoundError(f'config {path} does not exist')
+    cfg = Config.fromfile(path)
+    options = dict(cfg_options or {})
+    _reject_unread_keys(cfg, options)
+    cfg.merge_from_dict(options)
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    cfg.launcher = launcher
+    _check_launcher(launcher)
+    if launcher != 'none' and not has_accelerator():
+        _distribute_on_cpus(cfg, launcher)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config from :func:`load_config`.
+
+    Raises:
+        ValueError: If several processes on CPUs are to train SyncBN.
+    """
+    # mmengine would select a GPU for the process; without one the group has
+    # to exist before.
+    if cfg.launcher == 'pytorch' and not has_accelerator():
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('gloo')
+    runner = Runner.from_cfg(cfg)
+    if cfg.launcher != 'none' and not has_accelerator():
+        _reject_sync_bn(runner)
+    return runner
+
+
+def has_accelerator() -> bool:
+    """Whether mmengine will put the model on something else than the CPU."""
+    device: str = get_device()
+    return device != 'cpu'
+
+
+def existing_checkpoint(checkpoint: str | Path) -> str:
+    """The path of a checkpoint as mmengine takes it; URLs pass unchecked.
+
+    Raises:
+        FileNotFoundError: If it is a local path and there is no such file.
+    """
+    text = str(checkpoint)
+    if '://' not in text and not Path(text).expanduser().is_file():
+        raise FileNotFoundError(f'checkpoint {text} does not exist')
+    return text
+
+
+def _reject_unread_keys(cfg: Config, options: Mapping[str, Any]) -> None:
+    """A misspelt first key would silently do nothing; deeper ones raise."""
+    known = RUNNER_CONFIG_KEYS | set(cfg)
+    known |= set(inspect.signature(Runner.__init__).parameters)
+    unread = [key for key in options if key.split('.')[0] not in known]
+    if unread:
+        raise ValueError(
+            f'--cfg-options {unread}: nothing reads these keys; the config '
+            f'has {sorted(cfg)}'
+        )
+
+
+def _check_launcher(launcher: str) -> None:
+    if launcher not in LAUNCHERS:
+        raise ValueError(f'{launcher=} must be one of {LAUNCHERS}')
+    processes = int(os.environ.get('WORLD_SIZE', 1))
+    if launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise ValueError(
+            "launcher='pytorch' needs torchrun, for example: torchrun "
+            '--nproc-per-node=8 tools/train.py CONFIG --launcher pytorch'
+        )
+    if launcher == 'none' and processes > 1:
+        raise ValueError(
+            f'torchrun started {processes} processes, but launcher is '
+            "'none', so that each would train alone: add --launcher pytorch"
+        )
+
+
+def _distribute_on_cpus(cfg: Config, launcher: str) -> None:
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'{launcher=} assigns GPUs and there is none here; several '
+            'processes on CPUs need torchrun and --launcher pytorch'
+        )
+    print_log('No GPU: the processes talk through gloo', logger='current')
+    cfg.merge_from_dict({'env_cfg.dist_cfg': {'backend': 'gloo'}})
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    # mmengine's default names the GPU of the process.
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+
+
+def _reject_sync_bn(runner: Runner) -> None:
+    names = [
+        name
+        for name, module in runner.model.named_modules()
+        if isinstance(module, torch.nn.SyncBatchNorm)
+    ]
+    if names:
+        raise ValueError(
+            f'{len(names)} SyncBN layers, the first {names[0]!r}, cannot '
+            'train in several processes on CPUs; set their norm_cfg.type to '
+            "'BN' with --cfg-options"
+        )
