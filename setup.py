@@ -133,14 +133,14 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['convmae_mm', 'convmae_mm.*']),
     package_data={'convmae_mm': ['py.typed']},
-    py_modules=['_convmae_mm_mmcv'],
+    py_modules=['_convmae_mm_main', '_convmae_mm_mmcv'],
     install_requires=read_requirements('runtime'),
     extras_require={
         'maintained': read_requirements('maintained'),
         'original': read_requirements('original'),
         'tests': read_requirements('tests'),
     },
-    entry_points={'console_scripts': ['convmae-mm = convmae_mm.cli:main']},
+    entry_points={'console_scripts': ['convmae-mm = _convmae_mm_main:main']},
     cmdclass={'build': Build, 'build_extras': BuildExtras},
     zip_safe=False,
 )
