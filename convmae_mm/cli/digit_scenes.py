@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate; exit code 0 if the data set stands, 1 if it cannot."""
-    from ..datasets.digit_scenes import generate_digit_scenes
+    from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 
     try:
         written = generate_digit_scenes(

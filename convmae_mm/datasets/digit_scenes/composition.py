@@ -43,11 +43,13 @@ class Instance:
         digit: 0 to 9.
         glyph_index: its row in ``sklearn.load_digits()``.
         mask: (H, W) bool, the part that is visible.
+        full_area: pixels it would cover if nothing hid or cut it off.
     """
 
     digit: int
     glyph_index: int
     mask: np.ndarray
+    full_area: int
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,9 @@ def compose_scene(
     for digit in digits:
         _place_digit(rng, canvas, sources, style, digit)
     instances = tuple(
-        Instance(digit, index, mask)
-        for (digit, index), mask in zip(
-            canvas.labels, canvas.visible, strict=True
+        Instance(digit, index, mask, area)
+        for (digit, index), mask, area in zip(
+            canvas.labels, canvas.visible, canvas.full_areas, strict=True
         )
     )
     return Scene(

@@ -111,6 +111,7 @@ def sample_colour(
     """Draw a colour that stands out from what lies behind.
 
     Args:
+        rng: source of randomness.
         background: (N, 3) RGB pixels in [0, 1] that will be covered.
         min_difference: smallest ``colour_difference`` from their mean.
         max_tries: after that many draws the most different colour is taken.
@@ -140,6 +141,7 @@ def sample_fill(
     """Paint for a digit: plain, a gradient, or a photo's texture.
 
     Args:
+        rng: source of randomness.
         colour: RGB in [0, 1], the mean of the paint.
         side: side of the square to paint, in pixels.
         texture: photo whose brightness modulates the textured paint.
@@ -181,6 +183,7 @@ def random_crop(
     """Cut a piece with the aspect of ``size`` and resize it to that.
 
     Args:
+        rng: source of randomness.
         photo: RGB.
         size: (height, width) of the result.
         share: range of the crop's extent relative to the largest crop with

@@ -47,9 +47,11 @@ class DigitScenesSettings:
             raise ValueError(f'seed={self.seed} must be >= 0')
 
     def num_scenes(self, split: str) -> int:
+        """Scenes of 'train' or 'val'."""
         return {'train': self.train, 'val': self.val}[split]
 
     def num_crops(self, split: str) -> int:
+        """Classification pictures of 'train' or 'val'."""
         return self.num_scenes(split) * self.crops_per_scene
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 import numpy as np
 from PIL import Image
@@ -83,14 +82,10 @@ class Sources:
     photo_names: tuple[str, ...]
 
 
-def _photo_file(name: str) -> Traversable:
+def _load_photo(name: str) -> Image.Image:
     package, file_name = name.split('/')
     module, folder = _FOLDERS[package]
-    return resources.files(module) / folder / file_name
-
-
-def _load_photo(name: str) -> Image.Image:
-    file = _photo_file(name)
+    file = resources.files(module) / folder / file_name
     if not file.is_file():
         raise FileNotFoundError(
             f'{name} is not at {file}: DigitScenes needs the photos inside '

@@ -1,0 +1,145 @@
+"""Find picture files: in a folder, by pattern, or from a list."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+IMAGE_EXTENSIONS = (
+    '.bmp',
+    '.jpeg',
+    '.jpg',
+    '.pgm',
+    '.png',
+    '.ppm',
+    '.tif',
+    '.tiff',
+    '.webp',
+)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below, through symbolic links, round no loop.
+
+    Names that begin with a dot are passed over: they are thumbnails,
+    checkpoints of editors and resource forks.
+    """
+    seen = {os.path.realpath(folder)}
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith('.')
+        )
+        for name in list(folders):
+            real = os.path.realpath(os.path.join(parent, name))
+            if real in seen:
+                folders.remove(name)
+            seen.add(real)
+        for name in files:
+            if not name.startswith('.'):
+                yield Path(parent, name)
+
+
+def _select(
+    files: Iterable[Path], extensions: Sequence[str], where: str
+) -> list[str]:
+    wanted = {extension.lower() for extension in extensions}
+    kept: set[str] = set()
+    others: Counter[str] = Counter()
+    for file in files:
+        if file.suffix.lower() in wanted:
+            kept.add(str(file))
+        else:
+            others[file.suffix or 'no extension'] += 1
+    if not kept:
+        found = ', '.join(
+            f'{count} x {suffix}' for suffix, count in others.most_common(5)
+        )
+        raise FileNotFoundError(
+            f'no picture {where}: looked for files that end in '
+            f'{", ".join(sorted(wanted))}; found '
+            f'{found or "no file at all"}'
+        )
+    return sorted(kept)
+
+
+def check_extensions(extensions: Sequence[str]) -> tuple[str, ...]:
+    """Refuse extensions that could match nothing."""
+    if isinstance(extensions, str) or not extensions:
+        raise ValueError(
+            f"{extensions=} must be a list of one or more, such as ['.jpg']"
+        )
+    for extension in extensions:
+        if not extension.startswith('.'):
+            raise ValueError(f'{extension=} must begin with a dot')
+    return tuple(extensions)
+
+
+def find_in_folder(folder: Path, extensions: Sequence[str]) -> list[str]:
+    """Pictures in a folder and all folders below, sorted by path.
+
+    Args:
+        folder: where to start; symbolic links are followed.
+        extensions: with the dot; upper and lower case alike.
+
+    Raises:
+        FileNotFoundError: no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f'picture folder {folder} (= {folder.absolute()}) does not exist'
+        )
+    return _select(_walk(folder), extensions, f'below {folder.absolute()}')
+
+
+def find_by_pattern(
+    folder: Path, patterns: Sequence[str], extensions: Sequence[str]
+) -> list[str]:
+    """Pictures that match one or more patterns, sorted by path.
+
+    Args:
+        folder: what the patterns are relative to.
+        patterns: as ``glob.glob`` takes them; ``**`` means any
+            number of folders. Each has to match a picture.
+        extensions: with the dot; upper and lower case alike.
+
+    Raises:
+        FileNotFoundError: a pattern matches no picture.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        # Not pathlib's glob: its ** does not follow symbolic links.
+        names = glob.iglob(pattern, root_dir=folder, recursive=True)
+        files = (folder / name for name in names if (folder / name).is_file())
+        where = f'matches {pattern!r} in {folder.absolute()}'
+        found.update(_select(files, extensions, where))
+    return sorted(found)
+
+
+def read_list(list_file: Path, folder: Path) -> list[str]:
+    """The files a text file names, one path a line, in its order.
+
+    Args:
+        list_file: UTF-8; empty lines are passed over. A path listed twice
+            counts twice.
+        folder: what relative paths are relative to.
+
+    Raises:
+        FileNotFoundError: no such list.
+        ValueError: it names no file.
+    """
+    if not list_file.is_file():
+        raise FileNotFoundError(
+            f'list of pictures {list_file} (= {list_file.absolute()}) does '
+            'not exist'
+        )
+    lines = list_file.read_text(encoding='utf-8').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise ValueError(
+            f'list of pictures {list_file.absolute()} is empty: write one '
+            'path a line'
+        )
+    return [str(folder / name) for name in names]

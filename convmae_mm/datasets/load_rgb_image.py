@@ -1,0 +1,133 @@
+"""Decode any picture to three colours, or say why it cannot be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
+
+from convmae_mm.registry import TRANSFORMS
+
+CHANNEL_ORDERS = ('bgr', 'rgb')
+
+
+class UndecodableImageError(OSError):
+    """A file that holds no picture we can turn into RGB; names the file."""
+
+
+def _grey16_to_8(image: Image.Image) -> Image.Image:
+    """0..65535 to 0..255; PIL's own conversion clips all above 255."""
+    values = np.asarray(image)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ValueError(
+            f'grey values from {low} to {high} are outside 16 bits; convert '
+            'the picture to 8 or 16 bits'
+        )
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
+def _to_rgb(
+    image: Image.Image, background: tuple[int, int, int]
+) -> Image.Image:
+    if image.mode.startswith('I'):
+        image = _grey16_to_8(image)
+    if image.mode == 'F':
+        raise ValueError(
+            'floating-point pixels have no defined range; convert the '
+            'picture to 8 or 16 bits'
+        )
+    if image.has_transparency_data:
+        # Under full transparency any colour may be stored: show none of it.
+        image = image.convert('RGBA')
+        canvas = Image.new('RGBA', image.size, (*background, 255))
+        image = Image.alpha_composite(canvas, image)
+    return image.convert('RGB')
+
+
+def read_rgb(
+    path: str, background: tuple[int, int, int] = (255, 255, 255)
+) -> np.ndarray:
+    """Decode a file completely.
+
+    Grey becomes three equal channels; a palette is looked up; transparency
+    is laid over ``background``; CMYK, YCbCr and LAB are converted without
+    colour profiles; 16-bit grey is scaled by 1/257 and of 16-bit RGB the high
+    byte is kept; the EXIF orientation is applied; of an animation or a
+    multi-page file the first picture is taken.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        UndecodableImageError: the file is missing, unreadable, empty,
+            truncated, no picture, one that is larger than PIL permits, or
+            holds pixels without a defined range.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(_to_rgb(upright, background))
+    except MemoryError:
+        raise
+    # PIL's decoders raise OSError, SyntaxError, ValueError, EOFError,
+    # struct.error, zlib.error, DecompressionBombError, ... on broken files.
+    except Exception as error:
+        raise UndecodableImageError(
+            f'cannot decode {path}: {type(error).__name__}: {error}'
+        ) from error
+
+
+@TRANSFORMS.register_module()
+class LoadRGBImage(BaseTransform):
+    """Load a picture of any kind as three colours, on purpose.
+
+    Unlike mmcv's ``LoadImageFromFile`` it notices truncated files, lays
+    transparency over a stated colour, scales 16-bit grey and never returns
+    four channels; see ``read_rgb`` for every case.
+
+    Required keys: ``img_path``. Added keys: ``img`` (H, W, 3) uint8,
+    ``img_shape`` and ``ori_shape``, both (H, W).
+
+    Args:
+        channel_order: order of the three channels in ``img``. The default
+            'bgr' is what all OpenMMLab transforms expect and what a
+            ``data_preprocessor`` with ``to_rgb=True`` turns into RGB, so
+            the transform replaces ``LoadImageFromFile`` as it stands. With
+            'rgb' the preprocessor needs ``to_rgb=False``.
+        background: RGB colour from 0 to 255 behind transparent pixels.
+    """
+
+    def __init__(
+        self,
+        channel_order: str = 'bgr',
+        background: tuple[int, int, int] = (255, 255, 255),
+    ) -> None:
+        if channel_order not in CHANNEL_ORDERS:
+            raise ValueError(
+                f'{channel_order=} must be one of {CHANNEL_ORDERS}'
+            )
+        if len(background) != 3 or not all(0 <= c <= 255 for c in background):
+            raise ValueError(f'{background=} must be three of 0 to 255')
+        self.channel_order = channel_order
+        red, green, blue = background
+        self.background = (red, green, blue)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Read ``results['img_path']``; raises ``UndecodableImageError``."""
+        image = read_rgb(results['img_path'], self.background)
+        if self.channel_order == 'bgr':
+            image = image[..., ::-1]
+        # Own, contiguous memory: later transforms may write in place.
+        results['img'] = np.array(image, order='C')
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(channel_order={self.channel_order!r}, '
+            f'background={self.background})'
+        )

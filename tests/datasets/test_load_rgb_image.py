@@ -1,0 +1,142 @@
+"""Every kind of picture becomes three channels, or is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convmae_mm.datasets import LoadRGBImage, UndecodableImageError
+from convmae_mm.datasets.load_rgb_image import read_rgb
+
+RED, HALF = (255, 0, 0), (255, 0, 0, 128)
+
+
+def save(path, image: Image.Image, **options) -> str:
+    image.save(path, **options)
+    return str(path)
+
+
+def pixel(path: str, **options) -> tuple[int, ...]:
+    image = read_rgb(path, **options)
+    assert image.dtype == np.uint8
+    assert image.shape == (4, 6, 3)
+    return tuple(int(value) for value in image[0, 0])
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    file = save(tmp_path / 'grey.png', Image.new('L', (6, 4), 77))
+    assert pixel(file) == (77, 77, 77)
+    file = save(tmp_path / 'bits.png', Image.new('1', (6, 4), 1))
+    assert pixel(file) == (255, 255, 255)
+
+
+def test_palette_is_looked_up(tmp_path):
+    image = Image.new('RGB', (6, 4), (10, 20, 250)).quantize(4)
+    assert image.mode == 'P'
+    assert pixel(save(tmp_path / 'p.png', image)) == (10, 20, 250)
+
+
+@pytest.mark.parametrize('mode', ['RGBA', 'LA', 'P'])
+def test_transparency_shows_the_background(tmp_path, mode):
+    if mode == 'RGBA':
+        image, options = Image.new('RGBA', (6, 4), (255, 0, 0, 0)), {}
+    elif mode == 'LA':
+        image, options = Image.new('LA', (6, 4), (90, 0)), {}
+    else:
+        image, options = Image.new('P', (6, 4), 0), {'transparency': 0}
+    file = save(tmp_path / 'clear.png', image, **options)
+    assert pixel(file) == (255, 255, 255)
+    assert pixel(file, background=(1, 2, 3)) == (1, 2, 3)
+
+
+def test_half_transparency_is_mixed(tmp_path):
+    file = save(tmp_path / 'half.png', Image.new('RGBA', (6, 4), HALF))
+    red, green, blue = pixel(file, background=(0, 0, 255))
+    assert (red, green, blue) == (128, 0, 127)
+
+
+def test_cmyk_is_converted(tmp_path):
+    image = Image.new('CMYK', (6, 4), (0, 255, 255, 0))
+    red, green, blue = pixel(save(tmp_path / 'red.jpg', image, quality=95))
+    assert red > 240 and green < 20 and blue < 20
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path, suffix):
+    values = np.full((4, 6), 32768, np.uint16)
+    values[3] = 65535
+    file = save(tmp_path / f'deep.{suffix}', Image.fromarray(values))
+    assert pixel(file) == (128, 128, 128)
+    assert read_rgb(file)[3, 0, 0] == 255
+
+
+@pytest.mark.parametrize(
+    ('value', 'dtype', 'message'),
+    [(70000, np.int32, 'outside 16 bits'), (0.5, np.float32, 'floating')],
+)
+def test_pixels_without_a_range_are_refused(tmp_path, value, dtype, message):
+    image = Image.fromarray(np.full((4, 6), value, dtype))
+    file = save(tmp_path / 'odd.tif', image)
+    with pytest.raises(UndecodableImageError, match=message) as error:
+        read_rgb(file)
+    assert file in str(error.value)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new('RGB', (4, 6), RED)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    file = save(tmp_path / 'turned.jpg', image, exif=exif)
+    assert read_rgb(file).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [
+        ('text.jpg', b'not a picture'),
+        ('empty.jpg', b''),
+        ('truncated.jpg', 'jpg'),
+        ('truncated.png', 'png'),
+        ('missing.jpg', None),
+    ],
+)
+def test_bad_files_are_named(tmp_path, name, content):
+    path = tmp_path / name
+    if isinstance(content, str):
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+        save(path, Image.fromarray(noise.astype(np.uint8)))
+        content = path.read_bytes()[: path.stat().st_size // 2]
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UndecodableImageError, match=name):
+        read_rgb(str(path))
+
+
+def test_transform_gives_what_mm_pipelines_expect(tmp_path):
+    from mmcv.transforms import LoadImageFromFile
+
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    path = save(tmp_path / 'noise.png', Image.fromarray(array))
+    ours = LoadRGBImage()({'img_path': path})
+    theirs = LoadImageFromFile()({'img_path': path})
+    assert ours.keys() == theirs.keys()
+    np.testing.assert_array_equal(ours['img'], theirs['img'])
+    assert ours['img_shape'] == theirs['img_shape'] == (5, 7)
+    assert ours['img'].flags.c_contiguous and ours['img'].flags.writeable
+    rgb = LoadRGBImage(channel_order='rgb')({'img_path': path})
+    np.testing.assert_array_equal(rgb['img'], array)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'channel_order': 'gbr'}, 'gbr'),
+        ({'background': (0, 0, 256)}, '256'),
+        ({'background': (0, 0)}, r'\(0, 0\)'),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        LoadRGBImage(**options)
