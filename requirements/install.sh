@@ -19,9 +19,8 @@ log=$venv/setup.log
 # Settings that would put packages elsewhere, shadow them, or give the build
 # of mmcv a torch to compile against.
 unset PYTHONPATH PYTHONHOME PIP_NO_BUILD_ISOLATION PIP_USER PIP_TARGET \
-    PIP_PREFIX PIP_REQUIREMENT PIP_CONSTRAINT
+    PIP_PREFIX PIP_REQUIREMENT PIP_CONSTRAINT PIP_BUILD_CONSTRAINT
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-export PIP_BUILD_CONSTRAINT=$PWD/requirements/constraints-build.txt
 
 fail() {
     printf 'make: %s\n' "$*" >&2
@@ -70,7 +69,7 @@ pip_install() {
     if ! "$venv/bin/python" -m pip install "$@" 2>&1 | tee -a "$log" |
         awk '/Downloading .* MB\)/ || /^(ERROR|error)/ { print; fflush() }'
     then
-        tail -n 20 "$log" >&2
+        tail -n 5 "$log" | cut -c 1-300 >&2
         fail "pip could not install the $line line; all it said is in $log"
     fi
 }
@@ -129,7 +128,8 @@ pip_install --constraint "$constraints" --no-deps opencv-python
 echo "[2/3] torch, OpenMMLab and the rest (with CUDA a download of 3 GB)"
 pip_install --constraint "$constraints" --requirement requirements/runtime.txt \
     --requirement "requirements/$line.txt" \
-    --requirement requirements/tests.txt
+    --requirement requirements/tests.txt \
+    --build-constraint requirements/constraints-build.txt
 echo "[3/3] convmae_mm, editable"
 pip_install --no-deps --no-build-isolation --editable .
 
