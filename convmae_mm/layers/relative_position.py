@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from convmae_mm.ops.positions import (
     expand_relative_table,
+    fit_relative_table,
     resize_relative_table,
 )
 
@@ -31,3 +34,12 @@ class RelativePositionBias(nn.Module):
         """The bias (heads, L, L) of a grid, the table resized if need be."""
         table = resize_relative_table(self.table, self.grid, grid)
         return expand_relative_table(table, grid)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        """Load, resizing a table that was stored for another grid."""
+        key = f'{prefix}table'
+        if key in state_dict:
+            state_dict[key] = fit_relative_table(state_dict[key], self.grid)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -5,6 +5,8 @@ Legend: H W token grid, L = H * W tokens, C channels.
 
 from __future__ import annotations
 
+from math import isqrt
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,6 +41,26 @@ def build_sincos_positions(grid: tuple[int, int], channels: int) -> Tensor:
     return table.float()[None]
 
 
+def fit_positions(positions: Tensor, target: tuple[int, int]) -> Tensor:
+    """Fit a stored absolute table (1, L, C) to a grid of another size.
+
+    Raises:
+        ValueError: If a resize is needed and the table is not square.
+    """
+    length = positions.shape[1]
+    if length == target[0] * target[1]:
+        return positions
+    side = isqrt(length)
+    if side * side != length:
+        raise ValueError(
+            f'a position embedding of {length} patches is not square, so its '
+            f'grid is unknown and it cannot be resized to {target[0]} x '
+            f'{target[1]}; build with the img_size=(height, width) that the '
+            'checkpoint was trained with'
+        )
+    return resize_positions(positions, (side, side), target)
+
+
 def resize_positions(
     positions: Tensor, source: tuple[int, int], target: tuple[int, int]
 ) -> Tensor:
@@ -67,6 +89,27 @@ def resize_relative_table(
     maps = table.reshape(1, *sides, -1).permute(0, 3, 1, 2)
     maps = F.interpolate(maps.float(), size=wanted, mode='bicubic')
     return maps.flatten(2).squeeze(0).t().to(table.dtype)
+
+
+def fit_relative_table(table: Tensor, target: tuple[int, int]) -> Tensor:
+    """Fit a stored relative table (N, heads) to a grid of another size.
+
+    Raises:
+        ValueError: If a resize is needed and the table is not square.
+    """
+    length = len(table)
+    if length == (2 * target[0] - 1) * (2 * target[1] - 1):
+        return table
+    side = isqrt(length)
+    if side * side != length or side % 2 == 0:
+        raise ValueError(
+            f'a relative-position table of {length} rows is not square, so '
+            f'its grid is unknown and it cannot be resized to {target[0]} x '
+            f'{target[1]}; build with the img_size=(height, width) that the '
+            'checkpoint was trained with'
+        )
+    grid = (side // 2 + 1, side // 2 + 1)
+    return resize_relative_table(table, grid, target)
 
 
 def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:

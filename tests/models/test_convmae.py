@@ -7,6 +7,7 @@ import torch
 
 from convmae_mm import ConvMAE
 from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
+from convmae_mm.ops.positions import build_sincos_positions
 
 TINY = dict(
     embed_dims=(8, 12, 16), depths=(1, 1, 11), num_heads=2, mlp_ratios=(2,) * 3
@@ -196,6 +197,44 @@ def test_parameters_of_the_published_classifiers(
     count = sum(p.numel() for p in backbone.parameters())
     count += 2 * channels + 1000 * (channels + 1)  # fc_norm and classifier
     assert count / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_position_tables_of_another_size_are_resized_on_load() -> None:
+    small = build(mode='detection', img_size=64)
+    large = build(mode='detection', img_size=128)
+    large.load_state_dict(small.state_dict(), strict=True)
+    images = torch.randn(1, 3, 128, 128)
+    for ours, theirs in zip(large(images), small(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    oblong = build(img_size=(32, 96))
+    with pytest.raises(ValueError, match='12 patches is not square'):
+        build(img_size=64).load_state_dict(oblong.state_dict())
+    state = small.state_dict()
+    state['global_rel_pos.table'] = state['global_rel_pos.table'][:-1]
+    with pytest.raises(ValueError, match='table of 48 rows is not square'):
+        large.load_state_dict(state)
+
+
+def test_initialisation_as_released() -> None:
+    backbone = ConvMAE('small')
+    for parameter in (backbone.blocks3[0].mlp.fc1.weight, backbone.pos_embed):
+        assert parameter.std().item() == pytest.approx(0.02, rel=0.05)
+    assert backbone.pos_embed.requires_grad
+    backbone.init_for_pretraining()
+    bound = math.sqrt(6 / (384 + 1536))
+    weight = backbone.blocks3[0].mlp.fc1.weight
+    assert 0.98 * bound < weight.abs().max() <= bound
+    bound = math.sqrt(6 / (384 + 4 * 256))
+    weight = backbone.patch_embed3.proj.weight
+    assert 0.98 * bound < weight.abs().max() <= bound
+    # 1x1 convolutions in the released code: PyTorch's default, not Xavier
+    bound = 1 / math.sqrt(128)
+    weight = backbone.blocks1[0].conv1.weight
+    assert 0.98 * bound < weight.abs().max() <= bound
+    assert torch.equal(
+        backbone.pos_embed, build_sincos_positions((14, 14), 384)
+    )
+    assert not backbone.pos_embed.requires_grad
 
 
 def test_layer_depth_over_real_names() -> None:

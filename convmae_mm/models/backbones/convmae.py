@@ -34,7 +34,11 @@ from convmae_mm.ops.patches import (
     patch_grid,
     resolve_grid,
 )
-from convmae_mm.ops.positions import build_sincos_positions, resize_positions
+from convmae_mm.ops.positions import (
+    build_sincos_positions,
+    fit_positions,
+    resize_positions,
+)
 from convmae_mm.ops.windows import WindowPlan, plan_windows
 from convmae_mm.registry import MODELS
 
@@ -78,7 +82,8 @@ class ConvMAE(BaseModule):
             attend in 7 x 7 windows, alternately shifted by 3, and relative
             positions bias the attention.
         img_size: Size in pixels, a number or (height, width), that position
-            tables are stored for; other inputs get them interpolated.
+            tables are stored for; other inputs, and tables of a checkpoint
+            for another size, are interpolated.
         in_channels: Channels of the input.
         window_block_indexes: 0-based stage-3 blocks with window attention,
             instead of the mode's own; for other depths than 11.
@@ -344,6 +349,19 @@ class ConvMAE(BaseModule):
         super().train(mode)
         self._freeze_stages()
         return self
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        """Load, resizing a position embedding stored for another grid.
+
+        mmengine's ``Pretrained`` would only log that the shapes differ and
+        leave the embedding at random.
+        """
+        key = f'{prefix}pos_embed'
+        if key in state_dict:
+            state_dict[key] = fit_positions(state_dict[key], self.grid)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def get_layer_depth(
         self, param_name: str, prefix: str = ''
