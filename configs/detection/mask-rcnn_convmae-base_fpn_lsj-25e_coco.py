@@ -66,10 +66,6 @@ test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=5_000),
     logger=dict(log_metric_by_epoch=False),
-    visualization=dict(type='DetVisualizationHook'),
-)
-visualizer = dict(
-    type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
 )
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=batch_size)

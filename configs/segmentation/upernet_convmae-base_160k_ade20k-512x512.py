@@ -63,10 +63,6 @@ test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=16_000),
     logger=dict(log_metric_by_epoch=False),
-    visualization=dict(type='SegVisualizationHook'),
-)
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
 )
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=16)

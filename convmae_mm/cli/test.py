@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from convmae_mm.cli import UserError
 
 
 def parse_out(text: str) -> Path:
@@ -56,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Test; exit code 1 if the options do not fit the config."""
+    """Test, unless the options do not fit the config."""
     from convmae_mm.apis import run_test, testing_config
 
     try:
@@ -68,9 +69,8 @@ def run(args: argparse.Namespace) -> int:
             launcher=args.launcher,
             cfg_options=args.cfg_options,
         )
-    except (FileNotFoundError, ValueError) as error:
-        print(f'convmae-mm test: {error}', file=sys.stderr)
-        return 1
+    except ValueError as error:
+        raise UserError(str(error)) from error
     for name, score in run_test(cfg, args.out).items():
         print(f'{name}: {score}')
     return 0

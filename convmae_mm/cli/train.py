@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from convmae_mm.cli import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; exit code 1 if the options do not fit the config."""
+    """Train, unless the options do not fit the config."""
     from convmae_mm.apis import run_training, training_config
 
     try:
@@ -75,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
             launcher=args.launcher,
             cfg_options=args.cfg_options,
         )
-    except (FileNotFoundError, ValueError) as error:
-        print(f'convmae-mm train: {error}', file=sys.stderr)
-        return 1
+    except ValueError as error:
+        raise UserError(str(error)) from error
     run_training(cfg)
     return 0

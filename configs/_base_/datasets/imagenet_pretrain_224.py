@@ -2,7 +2,7 @@
 data_root = 'data/imagenet/train/'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='convmae_mm.LoadRGBImage'),
     dict(
         type='RandomResizedCrop',
         scale=224,
