@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
+
+from convmae_mm.cli import UserError
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -74,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate; exit code 0 if the data set stands, 1 if it cannot."""
+    """Generate; raises ``UserError`` for what the user can mend."""
     from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 
     try:
@@ -90,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite,
         )
     except (FileExistsError, ValueError) as error:
-        print(f'convmae-mm digit-scenes: {error}', file=sys.stderr)
-        return 1
+        raise UserError(str(error)) from error
     state = 'written' if written else 'already complete, left alone'
     print(f'{args.out}: {state}')
     return 0

@@ -85,9 +85,10 @@ def read_rgb(
 class LoadRGBImage(BaseTransform):
     """Load a picture of any kind as three colours, on purpose.
 
-    Unlike mmcv's ``LoadImageFromFile`` it notices truncated files, lays
-    transparency over a stated colour, scales 16-bit grey and never returns
-    four channels; see ``read_rgb`` for every case.
+    Unlike mmcv's ``LoadImageFromFile`` it lays transparency over a stated
+    colour instead of showing what is stored beneath, does not depend on what
+    a version of OpenCV makes of a damaged file, and says what is wrong with
+    it; see ``read_rgb`` for every case.
 
     Required keys: ``img_path``. Added keys: ``img`` (H, W, 3) uint8,
     ``img_shape`` and ``ori_shape``, both (H, W).

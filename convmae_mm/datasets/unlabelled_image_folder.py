@@ -50,8 +50,7 @@ class UnlabelledImageFolder(BaseDataset):
     ``pattern`` and ``ann_file`` all pictures in it and below are taken,
     sorted by path; symbolic links are followed, names that begin with a dot
     passed over. The pipeline gets ``dict(img_path=..., sample_idx=...)`` and
-    begins with a loading transform: ``convmae_mm.LoadRGBImage`` handles
-    every kind of picture and notices truncated files, which OpenCV does not.
+    begins with a loading transform, ``convmae_mm.LoadRGBImage`` or another.
 
     **Bad files.** When the pipeline fails on a file and the file cannot be
     decoded completely, it is a bad file: it is named in one warning, counted

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 
-from convmae_mm.cli import digit_scenes
+from convmae_mm.cli import digit_scenes, main
 from convmae_mm.datasets.digit_scenes import MANIFEST
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    digit_scenes.configure(parser)
-    return digit_scenes.run(parser.parse_args(arguments))
+    return main(['digit-scenes', *arguments])
 
 
 def test_command_writes_then_leaves_alone_then_refuses(tmp_path, capsys):

@@ -140,3 +140,15 @@ def test_transform_gives_what_mm_pipelines_expect(tmp_path):
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         LoadRGBImage(**options)
+
+
+def test_transparency_differs_from_the_loader_of_mmcv(tmp_path):
+    """The reason to have a loader of our own."""
+    from mmcv.transforms import LoadImageFromFile
+
+    hidden = Image.new('RGBA', (6, 4), (10, 20, 30, 0))
+    path = save(tmp_path / 'hidden.png', hidden)
+    theirs = LoadImageFromFile()({'img_path': path})['img']
+    assert theirs[0, 0].tolist() == [30, 20, 10]
+    ours = LoadRGBImage()({'img_path': path})['img']
+    assert ours[0, 0].tolist() == [255, 255, 255]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -94,7 +95,13 @@ def _run(shards: list[_Shard], workers: int) -> Iterator[int]:
         return
     # spawn: forking a process in which torch runs threads may deadlock.
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Ctrl-C is for this process, which lets the workers end their shards.
+    with ProcessPoolExecutor(
+        workers,
+        mp_context=context,
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
         futures = [pool.submit(_make_shard, shard) for shard in shards]
         try:
             for future in as_completed(futures):
