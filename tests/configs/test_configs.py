@@ -77,9 +77,7 @@ def test_every_key_is_read_by_the_runner_or_by_the_config_itself(path):
     sources = [path, *bases_of(path)]
     text = '\n'.join(source.read_text() for source in sources)
     # A helper is defined once and used at least once.
-    unused = [
-        key for key in cfg if key not in read and text.count(key) < 2
-    ]
+    unused = [key for key in cfg if key not in read and text.count(key) < 2]
     assert unused == []
 
 

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from convmae_mm import apis
+from convmae_mm.ops.positions import resize_positions
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PRETRAIN = 'pretrain/convmae-base_24xb128-amp-coslr-1600e_in1k.py'
@@ -62,7 +64,9 @@ def shrunk_config(name: str, data: Path, folder: Path) -> Path:
     cfg.model.backbone.arch = TINY_ARCH
     cfg.model.backbone.pop('init_cfg', None)
     if 'rcnn' in (cfg.model.get('test_cfg') or {}):
-        cfg.model.test_cfg.rcnn.score_thr = 0.0  # untrained scores are low
+        # untrained scores are low
+        cfg.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
+        cfg.model.test_cfg.rpn.max_per_img = 20
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
         if loader:
@@ -80,6 +84,9 @@ def write_picture(path: Path, size=(60, 48)) -> None:
 
 
 def coco_data(folder: Path) -> Path:
+    from mmdet.datasets import CocoDataset
+
+    classes = CocoDataset.METAINFO['classes']
     for split in ('train', 'val'):
         images, annotations = [], []
         for index in range(2):
@@ -108,7 +115,10 @@ def coco_data(folder: Path) -> Path:
                 dict(
                     images=images,
                     annotations=annotations,
-                    categories=[dict(id=1, name='person')],
+                    categories=[
+                        dict(id=index, name=name)
+                        for index, name in enumerate(classes, start=1)
+                    ],
                 )
             )
         )
@@ -149,9 +159,9 @@ def test_pretraining(tmp_path):
         assert type(runner.optim_wrapper).__name__ == 'CpuAmpOptimWrapper'
     assert runner.iter == 2
     assert math.isfinite(runner.message_hub.get_scalar('train/loss').current())
-    weights = torch.load(
-        tmp_path / 'work' / 'epoch_1.pth', weights_only=True
-    )['state_dict']
+    weights = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=True)[
+        'state_dict'
+    ]
     assert {name.split('.')[0] for name in weights} == {'backbone', 'neck'}
 
 
@@ -188,3 +198,25 @@ def test_fine_tuning_and_testing(name, write_data, score, loss, tmp_path):
     assert json.loads(out.read_text()).keys() == scores.keys()
     pictures = [p for p in show_dir.rglob('*') if p.suffix in ('.jpg', '.png')]
     assert len(pictures) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [DETECTION, SEGMENTATION])
+def test_a_pretrained_encoder_arrives_whole(name, tmp_path):
+    """Also its position embedding, which is smaller than the recipe's."""
+    cfg = Config.fromfile(CONFIGS / name)
+    backbone = dict(cfg.model.backbone, arch=TINY_ARCH, img_size=96)
+    source = dict(type='convmae_mm.ConvMAE', arch=TINY_ARCH, img_size=64)
+    trained = MODELS.build(source)
+    file = tmp_path / 'encoder.pth'
+    state = {f'backbone.{k}': v for k, v in trained.state_dict().items()}
+    torch.save(dict(state_dict=state), file)
+    backbone['init_cfg'] = dict(backbone['init_cfg'], checkpoint=str(file))
+    encoder = MODELS.build(backbone)
+    encoder.init_weights()
+    found = encoder.state_dict()
+    for key, value in trained.state_dict().items():
+        if key != 'pos_embed':
+            assert found[key].equal(value), key
+    expected = resize_positions(trained.pos_embed, (4, 4), (6, 6))
+    torch.testing.assert_close(encoder.pos_embed, expected)

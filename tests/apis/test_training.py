@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from convmae_mm import apis
+from convmae_mm.apis.config import load_config
+from convmae_mm.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+# Eight 32-pixel pictures, four in a step: two steps an epoch.
+TINY_CONFIG = """
+default_scope = 'mmpretrain'
+arch = dict(embed_dims=[8, 16, 32], depths=[1, 1, 2], num_heads=2)
+model = dict(
+    type='convmae_mm.ConvMAEPretrain',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor', to_rgb=True),
+    backbone=dict(type='convmae_mm.ConvMAE', arch=arch, img_size=32),
+    neck=dict(
+        type='convmae_mm.ConvMAEPretrainDecoder',
+        in_channels=[8, 16, 32],
+        img_size=32,
+        embed_dims=16,
+        depth=1,
+        num_heads=2,
+    ),
+    head=dict(
+        type='convmae_mm.ConvMAEPretrainHead',
+        norm_pix=True,
+        patch_size=16,
+        loss=dict(type='PixelReconstructionLoss', criterion='L2'),
+    ),
+)
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='convmae_mm.UnlabelledImageFolder',
+        data_root='DATA',
+        pipeline=[
+            dict(type='convmae_mm.LoadRGBImage'),
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05),
+    constructor='convmae_mm.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=0.5),
+)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.1, T_max=4, by_epoch=False)
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2)
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+"""
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        picture = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        mmcv.imwrite(picture, str(tmp_path / 'data' / f'{index}.png'))
+    path = tmp_path / 'tiny.py'
+    path.write_text(TINY_CONFIG.replace('DATA', str(tmp_path / 'data')))
+    return path
+
+
+def logged(work_dir: Path) -> list[dict]:
+    """The training steps of the latest run, as the logger wrote them."""
+    file = max(work_dir.glob('*/vis_data/*.json'), key=os.path.getmtime)
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def train_apart(config: Path, work_dir: Path, **options) -> Runner:
+    """Train under a name of its own.
+
+    mmengine tells runs of one process apart by the second of their start.
+    """
+    name = {'experiment_name': work_dir.name}
+    options['cfg_options'] = name | options.get('cfg_options', {})
+    return apis.train(config, work_dir=work_dir, **options)
+
+
+def learning_rates(runner: Runner) -> list[float]:
+    groups = runner.optim_wrapper.optimizer.param_groups
+    return [group['lr'] for group in groups]
+
+
+def test_a_resumed_training_continues_and_loads_safely(
+    config, tmp_path, monkeypatch
+):
+    whole = train_apart(config, work_dir=tmp_path / 'whole', seed=0)
+    # as if it had been stopped after the first epoch
+    work_dir = tmp_path / 'stopped'
+    work_dir.mkdir()
+    shutil.copy(tmp_path / 'whole' / 'epoch_1.pth', work_dir)
+    checkpoint = work_dir / 'epoch_1.pth'
+    (work_dir / 'last_checkpoint').write_text(str(checkpoint))
+    calls = []
+    load = torch.load
+
+    def recording_load(*args, **kwargs):
+        calls.append(kwargs.get('weights_only'))
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(torch, 'load', recording_load)
+    second = train_apart(config, work_dir=work_dir, resume='auto', seed=0)
+    assert calls == [True]
+    assert second.iter == 4
+    steps = logged(work_dir)
+    assert [step['step'] for step in steps] == [3, 4]
+    assert [step['lr'] for step in steps] == pytest.approx(
+        [step['lr'] for step in logged(tmp_path / 'whole')[2:]]
+    )
+    assert learning_rates(second) == learning_rates(whole)
+    # the loss curve goes on too: mmengine resumes its message hub
+    assert len(second.message_hub.get_scalar('train/loss').data[0]) == 4
+
+
+def test_resume_takes_a_file(config, tmp_path):
+    train_apart(config, work_dir=tmp_path / 'a')
+    checkpoint = tmp_path / 'a' / 'epoch_1.pth'
+    runner = train_apart(config, work_dir=tmp_path / 'b', resume=checkpoint)
+    assert [step['step'] for step in logged(tmp_path / 'b')] == [3, 4]
+    assert runner.iter == 4
+
+
+def test_options_reach_the_runner(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = apis.training_config(
+        config, seed=7, cfg_options={'train_dataloader.batch_size': 2}
+    )
+    assert cfg.work_dir == 'work_dirs/tiny'
+    assert cfg.randomness.seed == 7
+    assert cfg.train_dataloader.batch_size == 2
+    cfg = apis.training_config(config, work_dir='elsewhere')
+    assert cfg.work_dir == 'elsewhere'
+
+
+def test_the_learning_rate_scales_with_accumulation_and_batch(
+    config, tmp_path
+):
+    runner = apis.train(
+        config,
+        work_dir=tmp_path / 'work',
+        auto_scale_lr=True,
+        cfg_options={
+            'auto_scale_lr.base_batch_size': 16,
+            'optim_wrapper.accumulative_counts': 2,
+            'param_scheduler': [],
+            'train_cfg.max_epochs': 1,
+        },
+    )
+    # 4 pictures x 2 steps for a recipe of 16
+    assert max(learning_rates(runner)) == pytest.approx(0.01 * 8 / 16)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs')
+@pytest.mark.parametrize('amp', [True, None])
+def test_mixed_precision_on_a_cpu_is_bfloat16(config, tmp_path, amp):
+    options = {'train_cfg.max_epochs': 1}
+    if amp is None:  # as a config for GPUs has it
+        options |= {
+            'optim_wrapper.type': 'AmpOptimWrapper',
+            'optim_wrapper.loss_scale': 'dynamic',
+        }
+    seen = []
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, args, output: (
+            seen.append(output.dtype)
+            if isinstance(module, torch.nn.Linear)
+            else None
+        )
+    )
+    try:
+        runner = apis.train(
+            config, work_dir=tmp_path / 'w', amp=amp, cfg_options=options
+        )
+    finally:
+        hook.remove()
+    assert set(seen) == {torch.bfloat16}
+    loss = runner.message_hub.get_scalar('train/loss').current()
+    assert np.isfinite(loss)
+    assert {p.dtype for p in runner.model.parameters()} == {torch.float32}
+
+
+def test_mixed_precision_is_switched_off(config):
+    cfg = apis.training_config(
+        config,
+        amp=False,
+        cfg_options={
+            'optim_wrapper.type': 'AmpOptimWrapper',
+            'optim_wrapper.dtype': 'float16',
+        },
+    )
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert 'dtype' not in cfg.optim_wrapper
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'auto_scale_lr': True}, 'auto_scale_lr.base_batch_size=N'),
+        ({'validate': False}, 'no validation'),
+        ({'launcher': 'pytorch'}, 'torchrun'),
+        ({'launcher': 'horovod'}, "'horovod'"),
+        (
+            {'amp': True, 'cfg_options': {'optim_wrapper.type': 'Mine'}},
+            "'Mine'",
+        ),
+        ({'cfg_options': {'optim_wraper.optimizer.lr': 1}}, 'optim_wraper'),
+        ({'cfg_options': {'train_dataloader': None}}, 'train_dataloader'),
+    ],
+)
+def test_options_that_cannot_act_are_refused(config, options, message):
+    with pytest.raises(ValueError, match=message):
+        apis.training_config(config, **options)
+
+
+def test_processes_that_would_train_alone_are_refused(config, monkeypatch):
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    with pytest.raises(ValueError, match='--launcher pytorch'):
+        apis.training_config(config)
+
+
+def test_missing_files_are_named(config, tmp_path):
+    with pytest.raises(FileNotFoundError, match='config none.py'):
+        apis.training_config('none.py')
+    with pytest.raises(FileNotFoundError, match='checkpoint none.pth'):
+        apis.training_config(config, resume='none.pth')
+    with pytest.raises(FileNotFoundError, match='checkpoint none.pth'):
+        apis.testing_config(config_with_test(config), 'none.pth')
+
+
+def test_a_missing_encoder_is_told_with_the_ways_out(config):
+    init_cfg = dict(type='Pretrained', checkpoint='enc.pth', prefix='b.')
+    options = {'model.backbone.init_cfg': init_cfg}
+    with pytest.raises(FileNotFoundError) as caught:
+        apis.training_config(config, cfg_options=options)
+    message = str(caught.value)
+    assert 'enc.pth' in message
+    assert 'model.backbone.init_cfg.checkpoint=FILE' in message
+    assert 'model.backbone.init_cfg=None' in message
+    options['model.backbone.init_cfg'] = None
+    assert apis.training_config(config, cfg_options=options)
+
+
+def config_with_test(config: Path) -> Path:
+    path = config.with_name('with_test.py')
+    path.write_text(
+        config.read_text()
+        + 'test_cfg = dict()\ntest_dataloader = train_dataloader\n'
+        + "test_evaluator = dict(type='Accuracy')\n"
+    )
+    return path
+
+
+def test_testing_needs_something_to_test(config, tmp_path):
+    checkpoint = tmp_path / 'c.pth'
+    torch.save({}, checkpoint)
+    with pytest.raises(ValueError, match='pretraining has no score'):
+        apis.testing_config(config, checkpoint)
+    cfg = apis.testing_config(config_with_test(config), checkpoint)
+    with pytest.raises(ValueError, match=r"'s.txt' must end in"):
+        apis.run_test(cfg, out='s.txt')
+
+
+def test_a_checkpoint_of_another_model_is_refused(config, tmp_path):
+    checkpoint = tmp_path / 'c.pth'
+    weights = {'backbone.pos_embed': torch.zeros(3)}
+    torch.save(dict(state_dict=weights), checkpoint)
+    with pytest.raises(ValueError, match='1 of another shape') as caught:
+        apis.test(
+            config_with_test(config), checkpoint, work_dir=tmp_path / 'w'
+        )
+    assert 'missing, such as backbone.blocks1.0' in str(caught.value)
+
+
+def test_no_gpu_means_gloo_and_no_device_ids(config, monkeypatch):
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(
+        'convmae_mm.apis.config.has_accelerator', lambda: False
+    )
+    cfg = load_config(config, launcher='pytorch')
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+    assert cfg.model_wrapper_cfg.device_ids is None
+    with pytest.raises(ValueError, match='assigns GPUs'):
+        load_config(config, launcher='slurm')
+
+
+def test_the_command_line_trains(config, tmp_path, monkeypatch, capsys):
+    work_dir = tmp_path / 'a folder'
+    code = main(
+        [
+            *('train', str(config), '--work-dir', str(work_dir)),
+            *('--seed', '3', '--cfg-options', 'train_cfg.max_epochs=1'),
+            'model.mask_ratio=0.5',
+        ]
+    )
+    assert code == 0
+    cfg = Config.fromfile(work_dir / 'tiny.py')
+    assert (cfg.model.mask_ratio, cfg.randomness.seed) == (0.5, 3)
+    assert (work_dir / 'epoch_1.pth').is_file()
+    assert main(['train', str(config), '--auto-scale-lr']) == 1
+    assert 'convmae-mm train: the learning rate' in capsys.readouterr().err
+    assert main(['test', str(config), 'none.pth']) == 1
+    assert 'nothing to test' in capsys.readouterr().err
+
+
+def free_port() -> str:
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return str(sock.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(config, tmp_path):
+    """Through the launcher script: gloo, arguments with spaces."""
+    work_dir = tmp_path / 'a folder'
+    env = dict(os.environ, OMP_NUM_THREADS='1', PORT=free_port())
+    env |= dict(PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='')
+    command = [
+        *('bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2'),
+        *('--work-dir', str(work_dir), '--seed', '0', '--cfg-options'),
+        *('train_cfg.max_epochs=1', 'train_dataloader.batch_size=2'),
+    ]
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    # 8 pictures over 2 processes x 2 pictures: 2 steps, logged once
+    assert [step['step'] for step in logged(work_dir)] == [1, 2]
+    assert (work_dir / 'epoch_1.pth').is_file()

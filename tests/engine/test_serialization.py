@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+from pickle import UnpicklingError
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import load_checkpoint
+
+import convmae_mm.engine  # noqa: F401
+from convmae_mm.engine.serialization import load_local_checkpoint
+
+
+class Hostile:
+    """What an attacker would pickle: a call on load."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+class GetAttribute:
+    """Asks for an attribute that no checkpoint needs."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+def test_what_mmengine_saves_loads_safely(tmp_path):
+    history = HistoryBuffer()
+    history.update(3.0)
+    history.update(2.0)
+    scalars = {
+        dtype: np.dtype(dtype).type(1)
+        for dtype in ('bool', 'int64', 'uint8', 'float32', 'float64')
+    }
+    saved = dict(history=history, scalars=scalars, array=np.arange(4.0))
+    file = tmp_path / 'checkpoint.pth'
+    torch.save(saved, file)
+    loaded = torch.load(file, weights_only=True)
+    assert loaded['history'].mean() == 2.5
+    assert loaded['history'].statistics('current') == 2.0
+    assert loaded['scalars'] == scalars
+    assert {k: type(v) for k, v in loaded['scalars'].items()} == {
+        k: type(v) for k, v in scalars.items()
+    }
+    assert loaded['array'].tolist() == [0, 1, 2, 3]
+
+
+def test_a_checkpoint_may_come_from_the_other_generation_of_numpy(tmp_path):
+    """NumPy 1 wrote `numpy.core`, NumPy 2 writes `numpy._core`."""
+    import pickle
+
+    module = np.float64(0).__reduce__()[0].__module__
+    other = {'numpy._core.multiarray': 'numpy.core.multiarray'}.get(
+        module, 'numpy._core.multiarray'
+    )
+
+    class Renaming(pickle._Pickler):
+        def save_global(self, obj, name=None):
+            if getattr(obj, '__module__', None) != module:
+                return super().save_global(obj, name)
+            self.write(f'c{other}\n{obj.__name__}\n'.encode())
+            return self.memoize(obj)
+
+        dispatch = dict(pickle._Pickler.dispatch)
+        dispatch[type(len)] = save_global
+
+    renaming = type('Renaming', (), dict(Pickler=Renaming, __name__='pickle'))
+    file = tmp_path / 'checkpoint.pth'
+    torch.save(dict(best=np.float32(0.5)), file, pickle_module=renaming)
+    with open(file, 'rb') as stream:
+        assert other.encode() in stream.read()
+    assert torch.load(file, weights_only=True) == dict(best=np.float32(0.5))
+
+
+@pytest.mark.parametrize('target', ['runner', 'function'])
+def test_a_file_that_would_run_code_is_never_loaded(tmp_path, target):
+    file, folder = tmp_path / 'checkpoint.pth', tmp_path / 'broken_in'
+    torch.save(dict(state_dict={}, meta=Hostile(folder)), file)
+    load = {
+        'runner': lambda: load_checkpoint(torch.nn.Linear(1, 1), str(file)),
+        'function': lambda: load_local_checkpoint(str(file)),
+    }[target]
+    with pytest.raises(UnpicklingError, match='could run code'):
+        load()
+    assert not folder.exists()
+
+
+def test_only_the_statistics_of_a_history_are_attributes_to_get(tmp_path):
+    file = tmp_path / 'checkpoint.pth'
+    torch.save(dict(meta=GetAttribute()), file)
+    with pytest.raises(UnpicklingError, match="'__init__'"):
+        load_local_checkpoint(str(file))
+
+
+def test_mmengine_loads_every_local_path_through_us(tmp_path):
+    loader = CheckpointLoader._get_checkpoint_loader(str(tmp_path / 'a.pth'))
+    assert loader is load_local_checkpoint
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.pth does not exist'):
+        load_local_checkpoint(str(tmp_path / 'none.pth'))
