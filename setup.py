@@ -87,8 +87,10 @@ class BuildExtras(Command):
     @staticmethod
     def _copy(source: Path, copy: Path) -> None:
         if source.is_dir():
+            # Nothing stale from an earlier build may travel.
+            shutil.rmtree(copy, ignore_errors=True)
             ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
-            shutil.copytree(source, copy, ignore=ignore, dirs_exist_ok=True)
+            shutil.copytree(source, copy, ignore=ignore)
         else:
             shutil.copy2(source, copy)
 

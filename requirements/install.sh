@@ -120,7 +120,8 @@ is_supported "$(version_of "$venv/bin/python")" ||
 constraints=requirements/constraints-$line.txt
 : >"$log"
 echo "[1/3] tools"
-pip_install --constraint "$constraints" pip setuptools wheel
+pip_install --constraint "$constraints" \
+    --requirement requirements/build.txt pip
 # OpenMMLab asks for opencv-python, which needs libGL.so.1; servers lack it.
 # opencv-python-headless has the same files without that need. It comes
 # later, and so its files are the ones that stay.

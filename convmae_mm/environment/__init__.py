@@ -5,7 +5,7 @@ missing or broken: to say so is its purpose.
 """
 
 from .diagnosis import Finding, diagnose
-from .facts import Facts, collect_facts
+from .facts import Facts, collect_facts, installed_versions
 from .lines import (
     LINES,
     MAINTAINED,
@@ -24,4 +24,5 @@ __all__ = [
     'collect_facts',
     'compile_mmcv_command',
     'diagnose',
+    'installed_versions',
 ]

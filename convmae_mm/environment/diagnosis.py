@@ -300,7 +300,7 @@ def _mmcv_ops(facts: Facts) -> Iterator[Finding]:
             'error',
             f"mmcv's compiled ops do not load ({facts.mmcv_ops_error}); "
             'they were compiled for another torch',
-            compile_mmcv_command(),
+            compile_mmcv_command(facts.versions),
             explains=('mmdet',),
         )
     elif facts.mmcv_ops == 'missing':
@@ -311,12 +311,16 @@ def _mmcv_ops(facts: Facts) -> Iterator[Finding]:
             REINSTALL,
             explains=('mmdet',),
         )
-    elif facts.mmcv_ops == 'substituted' and 'mmcv' in facts.versions:
+    elif (
+        facts.mmcv_ops == 'substituted'
+        and 'mmcv' in facts.versions
+        and 'mmcv-lite' not in facts.versions
+    ):
         yield Finding(
             'warning',
             f'mmcv {facts.versions["mmcv"]} was installed without its '
             'compiled ops; torchvision supplies nms and roi_align only',
-            f'if you need other ops: {compile_mmcv_command()}',
+            f'if you need other ops: {compile_mmcv_command(facts.versions)}',
         )
 
 

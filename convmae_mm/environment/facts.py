@@ -122,7 +122,8 @@ def required_by_us(versions: dict[str, str]) -> dict[str, list[str]]:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError:
         return {}
-    waiting = ['convmae-mm', *(x for y in LINES for x in y.all_distributions)]
+    waiting = ['convmae-mm', 'torch', 'torchvision']
+    waiting += [x for line in LINES for x in line.all_distributions]
     found: dict[str, list[str]] = {}
     while waiting:
         name = waiting.pop()

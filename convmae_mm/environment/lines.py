@@ -1,17 +1,12 @@
 """The two OpenMMLab lines: which distributions each consists of.
 
-Both give the same import names, so one environment can hold only one. This
-module imports the standard library only; it must work when everything else
-is broken.
+Both give the same import names, so one environment can hold only one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from importlib import metadata
-
-# How to write "what to type" in an error: the set-up of this repository.
-SET_UP_COMMAND = 'make setup'
 
 
 @dataclass(frozen=True)
@@ -60,25 +55,18 @@ ORIGINAL = OpenMMLabLine(
 LINES = (MAINTAINED, ORIGINAL)
 
 
-def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution, None if it is not there."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def compile_mmcv_command() -> str:
-    """What to type to get an mmcv with compiled ops, in this environment.
+def compile_mmcv_command(installed: Collection[str]) -> str:
+    """What to type to get an mmcv with compiled ops.
 
     Without isolation, because mmcv compiles its ops only where it finds
     torch; without cache, because pip keeps the wheel that it built without.
+
+    Args:
+        installed: Names of the installed distributions, which tell the line.
     """
-    line = ORIGINAL
-    if installed_version('onedl-mmcv') is not None:
-        line = MAINTAINED
+    line = MAINTAINED if 'onedl-mmcv' in installed else ORIGINAL
     commands = ['pip install ninja psutil']
-    if installed_version('mmcv-lite') is not None:
+    if 'mmcv-lite' in installed:
         commands.append('pip uninstall -y mmcv-lite')
     commands.append(
         'pip install --no-build-isolation --no-deps --no-cache-dir '

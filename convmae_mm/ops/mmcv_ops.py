@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from _convmae_mm_mmcv import install
-from convmae_mm.environment import compile_mmcv_command
+from convmae_mm.environment import compile_mmcv_command, installed_versions
 
 __all__ = ['get_op', 'install']
 
@@ -183,11 +183,12 @@ def _check_average(pool_mode: int) -> None:
 
 
 def _missing(what: str) -> NotImplementedError:
+    command = compile_mmcv_command(installed_versions())
     return NotImplementedError(
         f'mmcv was installed without compiled ops, and {what} has no '
         'substitute: convmae_mm takes only nms and roi_align (average) from '
         'torchvision. To compile mmcv (10 to 20 minutes, needs a C++ '
-        f'compiler, for GPUs nvcc too): {compile_mmcv_command()}'
+        f'compiler, for GPUs nvcc too): {command}'
     )
 
 
