@@ -1,0 +1,33 @@
+# Pretrain a tiny ConvMAE on DigitScenes; no labels are used.
+_base_ = [
+    '../_base_/models/convmae-tiny_pretrain.py',
+    '../_base_/datasets/digit_scenes_pretrain.py',
+    '../_base_/quickstart_runtime.py',
+]
+default_scope = 'mmpretrain'
+
+model = dict(data_preprocessor=_base_.data_preprocessor)
+
+optim_wrapper = dict(
+    optimizer=dict(
+        type='AdamW',
+        lr=1e-3,
+        betas=(0.9, 0.95),
+        weight_decay=0.05,
+        fused=True,
+    ),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0
+    ),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=50),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=0.0,
+        by_epoch=True,
+        end=40,
+        convert_to_iter_based=True,
+    ),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40)

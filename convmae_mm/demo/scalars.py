@@ -1,0 +1,83 @@
+"""Read back the numbers that mmengine logs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+SCORES_FILE = 'scores.json'
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity over the iterations of a training."""
+
+    steps: list[int]
+    values: list[float]
+
+    def smoothed(self, momentum: float = 0.9) -> Curve:
+        """The exponential moving average, without bias to its start."""
+        average, weight, values = 0.0, 0.0, []
+        for value in self.values:
+            average = momentum * average + (1 - momentum) * value
+            weight = momentum * weight + (1 - momentum)
+            values.append(average / weight)
+        return Curve(self.steps, values)
+
+
+def read_curve(folder: Path, name: str = 'loss') -> Curve:
+    """A training curve from a work directory.
+
+    Args:
+        folder: mmengine's work directory. It has a folder for each start; the
+            iterations that a resumed training ran again count once, as they
+            were last.
+        name: Of the quantity.
+
+    Raises:
+        FileNotFoundError: If nothing was logged under that name.
+    """
+    values: dict[int, float] = {}
+    for entry in _read_scalars(folder):
+        if name in entry and 'iter' in entry:
+            values[entry['iter']] = entry[name]
+    if not values:
+        raise FileNotFoundError(f'no {name!r} in the scalars below {folder}')
+    steps = sorted(values)
+    return Curve(steps, [values[step] for step in steps])
+
+
+def read_scores(folder: Path, epoch: int) -> dict[str, float]:
+    """The scores of the validation after an epoch, empty if it never ended.
+
+    Args:
+        folder: mmengine's work directory.
+        epoch: Counted from 1.
+    """
+    separate = folder / SCORES_FILE
+    if separate.is_file():
+        return json.loads(separate.read_text(encoding='utf-8'))
+    scores: dict[str, float] = {}
+    for entry in _read_scalars(folder):
+        # A validation has no learning rate; its step is the epoch.
+        if 'lr' not in entry and entry.get('step') == epoch:
+            scores = {
+                key: value
+                for key, value in entry.items()
+                if key not in ('step', 'time', 'data_time')
+            }
+    return scores
+
+
+def _read_scalars(folder: Path) -> list[dict]:
+    """All entries of all starts, oldest first; a torn last line is left."""
+    entries = []
+    for file in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in file.read_text(encoding='utf-8').splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                # The process was killed while it wrote the line.
+                continue
+    return entries
