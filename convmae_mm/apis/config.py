@@ -82,7 +82,7 @@ def build_runner(cfg: Config) -> Runner:
             torch.distributed.init_process_group('gloo')
     runner = Runner.from_cfg(cfg)
     if cfg.launcher != 'none' and not has_accelerator():
-        _reject_sync_bn(runner)
+        reject_sync_bn(runner.model)
     return runner
 
 
@@ -90,6 +90,25 @@ def has_accelerator() -> bool:
     """Whether mmengine will put the model on something else than the CPU."""
     device: str = get_device()
     return device != 'cpu'
+
+
+def reject_sync_bn(model: torch.nn.Module) -> None:
+    """Refuse what several processes on CPUs cannot train.
+
+    Raises:
+        ValueError: If the model has SyncBN layers; names the first.
+    """
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.SyncBatchNorm)
+    ]
+    if names:
+        raise ValueError(
+            f'{len(names)} SyncBN layers, the first {names[0]!r}, cannot '
+            "train in several processes on CPUs; set norm_cfg.type='BN' with "
+            '--cfg-options'
+        )
 
 
 def existing_checkpoint(checkpoint: str | Path) -> str:
@@ -147,17 +166,3 @@ def _distribute_on_cpus(cfg: Config, launcher: str) -> None:
     )
     # mmengine's default names the GPU of the process.
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
-
-
-def _reject_sync_bn(runner: Runner) -> None:
-    names = [
-        name
-        for name, module in runner.model.named_modules()
-        if isinstance(module, torch.nn.SyncBatchNorm)
-    ]
-    if names:
-        raise ValueError(
-            f'{len(names)} SyncBN layers, the first {names[0]!r}, cannot '
-            'train in several processes on CPUs; set their norm_cfg.type to '
-            "'BN' with --cfg-options"
-        )

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from convmae_mm import apis
-from convmae_mm.apis.config import load_config
+from convmae_mm.apis.config import load_config, reject_sync_bn
 from convmae_mm.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -304,6 +304,13 @@ def test_no_gpu_means_gloo_and_no_device_ids(config, monkeypatch):
     assert cfg.model_wrapper_cfg.device_ids is None
     with pytest.raises(ValueError, match='assigns GPUs'):
         load_config(config, launcher='slurm')
+
+
+def test_sync_bn_on_cpus_is_refused_by_name():
+    model = torch.nn.Sequential(torch.nn.SyncBatchNorm(2))
+    with pytest.raises(ValueError, match="1 SyncBN layers, the first '0'"):
+        reject_sync_bn(model)
+    reject_sync_bn(torch.nn.Sequential(torch.nn.BatchNorm2d(2)))
 
 
 def test_the_command_line_trains(config, tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, init_default_scope
 
 from convmae_mm import apis
 from convmae_mm.ops.positions import resize_positions
@@ -220,3 +220,26 @@ def test_a_pretrained_encoder_arrives_whole(name, tmp_path):
             assert found[key].equal(value), key
     expected = resize_positions(trained.pos_embed, (4, 4), (6, 6))
     torch.testing.assert_close(encoder.pos_embed, expected)
+
+
+def test_the_detector_has_the_heads_of_the_released_one():
+    """As many numbers, running statistics included, in every part."""
+    released = {
+        'neck.': 2_924_552,
+        'rpn_head.': 1_184_015,
+        'roi_head.bbox_head.': 15_620_501,
+        'roi_head.mask_head.': 2_646_356,
+    }
+    model = Config.fromfile(CONFIGS / DETECTION).model
+    model.backbone.update(arch=TINY_ARCH, img_size=64)
+    init_default_scope('mmdet')
+    state = MODELS.build(model).state_dict()
+    ours = {
+        part: sum(
+            tensor.numel()
+            for name, tensor in state.items()
+            if name.startswith(part)
+        )
+        for part in released
+    }
+    assert ours == released
