@@ -132,7 +132,7 @@ class RichProgressHook(Hook):
             # Only now is the loss asked for: on a GPU that waits for it.
             loss = (outputs or {}).get('loss')
             self._display.show(
-                loop.progress(None if loss is None else float(loss))
+                loop.progress(None if loss is None else float(loss.detach()))
             )
 
     def _leave(self) -> None:
