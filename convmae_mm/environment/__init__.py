@@ -1,7 +1,7 @@
 """What is installed, and what is wrong with it.
 
-Standard library only, and nothing here may fail because something else is
-missing or broken: to say so is its purpose.
+Nothing here may fail because something else is missing or broken: to say so
+is its purpose. So it imports the standard library, and packaging if present.
 """
 
 from .diagnosis import Finding, diagnose

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .facts import Facts
 from .lines import LINES, ORIGINAL, OpenMMLabLine, compile_mmcv_command
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
 
 OLDEST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 12)
 
 # The mmcv that a frozen library goes with, if one must be named.
 LAST_MMCV_OF_ORIGINAL = 'mmcv-lite==2.1.0'
+
+VISION_AND_TORCH = ('torchvision', 'torch')
 
 REINSTALL = 'in the repository: pip install --no-deps -e .'
 
@@ -247,31 +253,46 @@ def _requirements(facts: Facts) -> Iterator[Finding]:
         from packaging.requirements import Requirement
     except ImportError:
         return
+    # Those have checks of their own, with better remedies.
+    ours = {x for line in LINES for x in line.all_distributions}
+    unmet: dict[str, list[tuple[str, Requirement]]] = {}
     for name, requirements in facts.requirements.items():
-        for text in requirements:
-            requirement = Requirement(text)
+        for requirement in map(Requirement, requirements):
             required = requirement.name
-            if (name, required) == ('torchvision', 'torch'):
-                continue  # has a check of its own
+            if required in ours or (name, required) == VISION_AND_TORCH:
+                continue
             version = facts.versions.get(required)
-            own = f'{name} {facts.versions[name]}'
             if version is None:
                 if _has_substitute(required, facts):
                     continue
-                problem = f'{own} needs {required}, which is not installed'
             elif requirement.specifier.contains(version, prereleases=True):
                 continue
-            else:
-                direction = 'old'
-                if _is_above(version, requirement):
-                    direction = 'new'
-                problem = (
-                    f'{required} {version} is too {direction} for {own}, '
-                    f'which takes {requirement.specifier}'
-                )
-            yield Finding(
-                'error', problem, f"pip install '{text}'", (required,)
-            )
+            needing = f'{name} {facts.versions[name]}'
+            unmet.setdefault(required, []).append((needing, requirement))
+    for required, needs in unmet.items():
+        yield _unmet(required, facts.versions.get(required), needs)
+
+
+def _unmet(
+    required: str, version: str | None, needs: list[tuple[str, Requirement]]
+) -> Finding:
+    if version is None:
+        names = ', '.join(name for name, _ in needs)
+        problem = f'{required} is not installed; needed by {names}'
+    else:
+        new = any(_is_above(version, x.specifier) for _, x in needs)
+        names = ', '.join(
+            f'{name} (takes {requirement.specifier})'
+            for name, requirement in needs
+        )
+        direction = 'new' if new else 'old'
+        problem = f'{required} {version} is too {direction} for {names}'
+    every = needs[0][1].specifier
+    for _, requirement in needs[1:]:
+        every &= requirement.specifier
+    return Finding(
+        'error', problem, f"pip install '{required}{every}'", (required,)
+    )
 
 
 def _has_substitute(required: str, facts: Facts) -> bool:
@@ -282,15 +303,13 @@ def _has_substitute(required: str, facts: Facts) -> bool:
     )
 
 
-def _is_above(version: str, requirement: object) -> bool:
-    from packaging.requirements import Requirement
+def _is_above(version: str, specifiers: SpecifierSet) -> bool:
     from packaging.version import Version
 
-    assert isinstance(requirement, Requirement)
     return any(
         x.operator in ('<', '<=', '==', '~=', '===')
         and Version(version) >= Version(x.version.removesuffix('.*'))
-        for x in requirement.specifier
+        for x in specifiers
     )
 
 
@@ -378,20 +397,39 @@ def _transformers(facts: Facts) -> Iterator[Finding]:
 
 def _other_imports(facts: Facts, findings: list[Finding]) -> Iterator[Finding]:
     explained = {x for finding in findings for x in finding.explains}
-    reported = {
-        facts.import_errors[x]
-        for x in facts.import_errors
-        if x.partition('.')[0] in explained
-    }
     for module, error in facts.import_errors.items():
-        # One broken module makes all fail that import it, in the same words.
-        if error in reported or module.partition('.')[0] in explained:
+        # A module that is broken breaks those that import it: they fail in
+        # the same words, or name it.
+        known = {
+            facts.import_errors[x]
+            for x in facts.import_errors
+            if x.partition('.')[0] in explained
+        }
+        if (
+            error in known
+            or module.partition('.')[0] in explained
+            or any(x in error for x in explained)
+        ):
             continue
-        reported.add(error)
-        name = error.partition("No module named '")[2].partition("'")[0]
-        remedy = (
-            f'pip install {name}, or the whole set-up again: make setup'
-            if name
-            else f"python -c 'import {module}' shows the whole error"
+        explained.add(module.partition('.')[0])
+        yield Finding(
+            'error',
+            f'{module} does not import: {error}',
+            _import_remedy(module, error, facts),
         )
-        yield Finding('error', f'{module} does not import: {error}', remedy)
+
+
+def _import_remedy(module: str, error: str, facts: Facts) -> str:
+    missing = error.partition("No module named '")[2].partition("'")[0]
+    if not missing:
+        return f"python -c 'import {module}' shows the whole error"
+    package = missing.partition('.')[0]
+    for line in LINES:
+        for name in line.distributions.get(package, ()):
+            if name in facts.versions:
+                pin = f'{name}=={facts.versions[name]}'
+                return (
+                    'some of its files are gone: pip install '
+                    f'--force-reinstall --no-deps {pin}'
+                )
+    return f'pip install {package}, or the whole set-up again: make setup'

@@ -146,8 +146,11 @@ def test_torch_and_torchvision_of_different_builds() -> None:
 
 
 def test_torchvision_whose_ops_do_not_load() -> None:
-    error = 'RuntimeError: operator torchvision::nms does not exist'
-    finding = only(diagnose(facts(import_errors={'torchvision': error})))
+    errors = {
+        'torchvision': 'RuntimeError: torchvision::nms does not exist',
+        'mmdet.models': "AttributeError: module 'torchvision' has no ...",
+    }
+    finding = only(diagnose(facts(import_errors=errors)))
     assert 'nms does not exist' in finding.problem
 
 
@@ -267,14 +270,52 @@ def test_numpy_that_torch_cannot_use() -> None:
     assert 'Numpy is not available' in finding.problem
 
 
-def test_missing_requirement() -> None:
-    required = {'convmae-mm': ['timm', 'numpy>=1.26']}
-    finding = only(diagnose(facts(requirements=required)))
-    assert (
-        finding.problem
-        == 'convmae-mm 0.1.0 needs timm, which is not installed'
+def test_all_who_need_another_numpy_are_in_one_finding() -> None:
+    required = {'convmae-mm': ['numpy>=1.26'], 'torch': ['numpy<2.3,>=2']}
+    finding = only(
+        diagnose(facts(versions={'numpy': '1.24'}, requirements=required))
     )
-    assert finding.remedy == "pip install 'timm'"
+    assert 'convmae-mm 0.1.0 (takes >=1.26)' in finding.problem
+    assert 'torch 2.11.0 (takes <2.3,>=2)' in finding.problem
+    for part in ('>=1.26', '>=2', '<2.3'):
+        assert part in finding.remedy
+
+
+def test_missing_requirement() -> None:
+    required = {'convmae-mm': ['timm', 'torch>=2.4'], 'torch': ['timm>=1']}
+    finding = only(diagnose(facts(requirements=required)))
+    assert finding.problem == (
+        'timm is not installed; needed by convmae-mm 0.1.0, torch 2.11.0'
+    )
+    assert finding.remedy == "pip install 'timm>=1'"
+
+
+def test_without_torch() -> None:
+    error = "ModuleNotFoundError: No module named 'torch'"
+    errors = dict.fromkeys(['torch', 'torchvision', 'mmcv'], error)
+    finding = only(
+        diagnose(
+            facts(
+                versions={'torch': None},
+                requirements={'convmae-mm': ['torch>=2.4']},
+                import_errors=errors,
+                mmcv_ops=None,
+            )
+        )
+    )
+    assert 'torch is not installed' in finding.problem
+
+
+def test_files_lost_to_another_line() -> None:
+    errors = {
+        'mmdet.models': "ModuleNotFoundError: No module named 'mmcv.cnn'",
+        'mmseg.models': "ModuleNotFoundError: No module named 'mmcv.cnn'",
+    }
+    findings = diagnose(facts(import_errors=errors))
+    assert 'mmdet.models does not import' in findings[0].problem
+    assert '--force-reinstall --no-deps onedl-mmcv==2.3.6' in (
+        findings[0].remedy
+    )
 
 
 def test_headless_opencv_replaces_the_other() -> None:
