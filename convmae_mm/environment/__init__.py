@@ -4,8 +4,9 @@ Nothing here may fail because something else is missing or broken: to say so
 is its purpose. So it imports the standard library, and packaging if present.
 """
 
-from .diagnosis import Finding, diagnose
+from .diagnosis import diagnose
 from .facts import Facts, collect_facts, installed_versions
+from .finding import Finding
 from .lines import (
     LINES,
     MAINTAINED,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from .facts import Facts
-from .lines import LINES, ORIGINAL, OpenMMLabLine, compile_mmcv_command
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
+from .failed_imports import failed_imports
+from .finding import Finding
+from .lines import (
+    LINES,
+    MAINTAINED,
+    ORIGINAL,
+    TRIED_TORCH,
+    OpenMMLabLine,
+    compile_mmcv_command,
+)
+from .unmet_requirements import unmet_requirements
 
 OLDEST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 12)
@@ -19,26 +23,7 @@ NEWEST_PYTHON = (3, 12)
 # The mmcv that a frozen library goes with, if one must be named.
 LAST_MMCV_OF_ORIGINAL = 'mmcv-lite==2.1.0'
 
-VISION_AND_TORCH = ('torchvision', 'torch')
-
 REINSTALL = 'in the repository: pip install --no-deps -e .'
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it should be.
-
-    Attributes:
-        severity: 'error' if something will not work, else 'warning'.
-        problem: What is wrong, one line.
-        remedy: What to do about it, one line.
-        explains: Modules whose failing import this explains.
-    """
-
-    severity: Literal['error', 'warning']
-    problem: str
-    remedy: str
-    explains: tuple[str, ...] = ()
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -50,7 +35,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         _mmcv_range,
         _torchvision,
         _cv2,
-        _requirements,
+        unmet_requirements,
         _mmcv_ops,
         _old_mmengine,
         _numpy_bridge,
@@ -58,7 +43,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         _transformers,
     )
     findings = [x for check in checks for x in check(facts)]
-    return findings + list(_other_imports(facts, findings))
+    return findings + list(failed_imports(facts, findings))
 
 
 def installed_lines(facts: Facts) -> list[OpenMMLabLine]:
@@ -87,7 +72,7 @@ def _lines(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             'error',
             'no OpenMMLab packages are installed',
-            "make setup, or: pip install 'convmae_mm[maintained]'",
+            _install(MAINTAINED),
             explains=('mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain'),
         )
         return
@@ -105,8 +90,7 @@ def _lines(facts: Facts) -> Iterator[Finding]:
             'error',
             f'only part of the {line.name} OpenMMLab line is installed: '
             f'{", ".join(missing)} missing',
-            f'make setup LINE={line.name}, or: '
-            f"pip install 'convmae_mm[{line.name}]'",
+            _install(line),
             explains=tuple(missing),
         )
     if {'mmcv', 'mmcv-lite'} <= facts.versions.keys():
@@ -134,9 +118,15 @@ def _mixed_lines(facts: Facts, lines: list[OpenMMLabLine]) -> Finding:
         'error',
         f'both OpenMMLab lines are installed, {named}, and overwrite each '
         "other's files",
-        f'pip uninstall -y {everything} && '
-        "pip install 'convmae_mm[maintained]'",
+        f'pip uninstall -y {everything}; then {_install(MAINTAINED)}',
         explains=('mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain'),
+    )
+
+
+def _install(line: OpenMMLabLine) -> str:
+    return (
+        f'in the repository: pip install -r requirements/{line.name}.txt '
+        f'-c requirements/constraints-{line.name}.txt'
     )
 
 
@@ -223,7 +213,7 @@ def _torchvision(facts: Facts) -> Iterator[Finding]:
         'error',
         f'torch {torch} does not match torchvision {vision}{detail}',
         'install both in one command, from one index: '
-        'pip install --force-reinstall torch==2.11.0 torchvision==0.26.0',
+        f'pip install --force-reinstall {TRIED_TORCH}',
         explains=('torchvision',),
     )
 
@@ -245,71 +235,6 @@ def _cv2(facts: Facts) -> Iterator[Finding]:
         problem,
         f'pip install --force-reinstall --no-deps opencv-python-headless{pin}',
         explains=('cv2',),
-    )
-
-
-def _requirements(facts: Facts) -> Iterator[Finding]:
-    try:
-        from packaging.requirements import Requirement
-    except ImportError:
-        return
-    # Those have checks of their own, with better remedies.
-    ours = {x for line in LINES for x in line.all_distributions}
-    unmet: dict[str, list[tuple[str, Requirement]]] = {}
-    for name, requirements in facts.requirements.items():
-        for requirement in map(Requirement, requirements):
-            required = requirement.name
-            if required in ours or (name, required) == VISION_AND_TORCH:
-                continue
-            version = facts.versions.get(required)
-            if version is None:
-                if _has_substitute(required, facts):
-                    continue
-            elif requirement.specifier.contains(version, prereleases=True):
-                continue
-            needing = f'{name} {facts.versions[name]}'
-            unmet.setdefault(required, []).append((needing, requirement))
-    for required, needs in unmet.items():
-        yield _unmet(required, facts.versions.get(required), needs)
-
-
-def _unmet(
-    required: str, version: str | None, needs: list[tuple[str, Requirement]]
-) -> Finding:
-    if version is None:
-        names = ', '.join(name for name, _ in needs)
-        problem = f'{required} is not installed; needed by {names}'
-    else:
-        new = any(_is_above(version, x.specifier) for _, x in needs)
-        names = ', '.join(
-            f'{name} (takes {requirement.specifier})'
-            for name, requirement in needs
-        )
-        direction = 'new' if new else 'old'
-        problem = f'{required} {version} is too {direction} for {names}'
-    every = needs[0][1].specifier
-    for _, requirement in needs[1:]:
-        every &= requirement.specifier
-    return Finding(
-        'error', problem, f"pip install '{required}{every}'", (required,)
-    )
-
-
-def _has_substitute(required: str, facts: Facts) -> bool:
-    # The headless build has the same files; it lacks windows only.
-    return (
-        required.startswith('opencv-')
-        and f'{required}-headless' in facts.versions
-    )
-
-
-def _is_above(version: str, specifiers: SpecifierSet) -> bool:
-    from packaging.version import Version
-
-    return any(
-        x.operator in ('<', '<=', '==', '~=', '===')
-        and Version(version) >= Version(x.version.removesuffix('.*'))
-        for x in specifiers
     )
 
 
@@ -393,43 +318,3 @@ def _transformers(facts: Facts) -> Iterator[Finding]:
             'import its multimodal models, which is slow and may fail',
             'pip uninstall -y transformers',
         )
-
-
-def _other_imports(facts: Facts, findings: list[Finding]) -> Iterator[Finding]:
-    explained = {x for finding in findings for x in finding.explains}
-    for module, error in facts.import_errors.items():
-        # A module that is broken breaks those that import it: they fail in
-        # the same words, or name it.
-        known = {
-            facts.import_errors[x]
-            for x in facts.import_errors
-            if x.partition('.')[0] in explained
-        }
-        if (
-            error in known
-            or module.partition('.')[0] in explained
-            or any(x in error for x in explained)
-        ):
-            continue
-        explained.add(module.partition('.')[0])
-        yield Finding(
-            'error',
-            f'{module} does not import: {error}',
-            _import_remedy(module, error, facts),
-        )
-
-
-def _import_remedy(module: str, error: str, facts: Facts) -> str:
-    missing = error.partition("No module named '")[2].partition("'")[0]
-    if not missing:
-        return f"python -c 'import {module}' shows the whole error"
-    package = missing.partition('.')[0]
-    for line in LINES:
-        for name in line.distributions.get(package, ()):
-            if name in facts.versions:
-                pin = f'{name}=={facts.versions[name]}'
-                return (
-                    'some of its files are gone: pip install '
-                    f'--force-reinstall --no-deps {pin}'
-                )
-    return f'pip install {package}, or the whole set-up again: make setup'

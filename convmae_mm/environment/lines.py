@@ -54,6 +54,9 @@ ORIGINAL = OpenMMLabLine(
 )
 LINES = (MAINTAINED, ORIGINAL)
 
+# What both lines were tried with; to be installed in one command.
+TRIED_TORCH = 'torch==2.11.0 torchvision==0.26.0'
+
 
 def compile_mmcv_command(installed: Collection[str]) -> str:
     """What to type to get an mmcv with compiled ops.

@@ -115,7 +115,7 @@ def test_part_of_a_line() -> None:
     )
     assert 'only part of the maintained' in finding.problem
     assert 'mmdet missing' in finding.problem
-    assert 'LINE=maintained' in finding.remedy
+    assert '-r requirements/maintained.txt' in finding.remedy
 
 
 def test_mmcv_and_mmcv_lite() -> None:
@@ -304,6 +304,7 @@ def test_without_torch() -> None:
         )
     )
     assert 'torch is not installed' in finding.problem
+    assert 'torchvision==' in finding.remedy
 
 
 def test_files_lost_to_another_line() -> None:
