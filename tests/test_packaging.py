@@ -199,3 +199,6 @@ def test_model_index_is_valid() -> None:
     modelindex = pytest.importorskip('modelindex')
     index = modelindex.load(str(ROOT / 'model-index.yml'))
     assert [x.name for x in index.collections] == ['ConvMAE']
+    # mmengine fails on an index without it.
+    text = (ROOT / 'model-index.yml').read_text()
+    assert re.search('^Import:', text, re.MULTILINE)
