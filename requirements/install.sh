@@ -137,7 +137,8 @@ pip_install --no-deps --no-build-isolation --editable .
 "$venv/bin/convmae-mm" doctor ||
     fail "$venv is installed but not well; mend it as said above"
 
-echo "$SECONDS" >"$venv/setup_seconds"
+# What it took to create the environment; an update is no measure of that.
+[ -f "$venv/setup_seconds" ] || echo "$SECONDS" >"$venv/setup_seconds"
 fingerprint >"$stamp"
 rm -f "$unfinished"
 echo "Set-up of $venv took $SECONDS s."
