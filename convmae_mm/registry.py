@@ -8,6 +8,7 @@ the scope, and the node's ``locations`` when it looks a name up.
 
 from __future__ import annotations
 
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
@@ -18,6 +19,10 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = 'convmae_mm'
+
+# mmengine resolves `_base_ = 'convmae_mm::...'` for packages listed here only,
+# and looks for the folder `.mim` beside the module named on the right.
+MODULE2PACKAGE.setdefault(SCOPE, 'convmae_mm.registry')
 
 MODELS = Registry(
     'model',

@@ -14,7 +14,8 @@ ROOT = Path(convmae_mm.__file__).parent
 # Folder -> what it may import at module level, besides the standard library,
 # torch, numpy and itself.
 ALLOWED = {
-    'ops': {'_convmae_mm_mmcv', 'convmae_mm.environment'},
+    'ops': {'convmae_mm.environment'},
+    'environment': {'packaging'},
     'layers': {'mmcv', 'convmae_mm.ops'},
     'models/backbones': {
         'mmengine',

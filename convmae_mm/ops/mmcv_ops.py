@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from _convmae_mm_mmcv import install
 from convmae_mm.environment import compile_mmcv_command, installed_versions
 
-__all__ = ['get_op', 'install']
+__all__ = ['get_op']
 
 # mmcv's code for the pooling mode 'avg'; 0 is 'max'.
 AVERAGE = 1
