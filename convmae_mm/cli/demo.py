@@ -30,6 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         '--val-scenes', type=int, metavar='N', help='number of held-out scenes'
     )
     parser.add_argument(
+        '--jobs',
+        type=int,
+        metavar='N',
+        help='steps that run at the same time (default: 2, 1 on one core)',
+    )
+    parser.add_argument(
         '--fast',
         action='store_true',
         help='tiny counts: shows that everything works; the scores then mean '
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None
     }
     try:
-        run_demo(args.work_dir, fast=args.fast, **chosen)
+        run_demo(args.work_dir, fast=args.fast, jobs=args.jobs, **chosen)
     except ValueError as error:
         raise UserError(str(error)) from error
     return 0

@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,7 +25,7 @@ from convmae_mm.engine.hooks.progress_line import (
 
 
 class Board(Protocol):
-    """Shows the steps of the demo as they go."""
+    """Shows the steps of the demo as they go; several may be open."""
 
     def note(self, text: str) -> None:
         """Say something that stays."""
@@ -32,60 +33,62 @@ class Board(Protocol):
     def start(self, title: str) -> None:
         """Open a step."""
 
-    def progress(self, progress: ProgressLine) -> None:
-        """Tell how far the open step is."""
+    def progress(self, title: str, progress: ProgressLine) -> None:
+        """Tell how far an open step is."""
 
-    def stop(self) -> None:
-        """Close the open step, whatever became of it."""
+    def stop(self, title: str) -> None:
+        """Close an open step, whatever became of it."""
 
 
 def make_board() -> Board:
     """Bars on a terminal, plain lines at long intervals elsewhere."""
-    return BarBoard() if sys.stdout.isatty() else PlainBoard()
+    return BarBoard(Console()) if sys.stdout.isatty() else PlainBoard()
 
 
 class BarBoard:
-    """A progress bar for the open step, below the ones that have ended."""
+    """A progress bar for each open step, below the ones that have ended.
 
-    def __init__(self) -> None:
-        self._console = Console()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._title = ''
+    Args:
+        console: Where to draw.
+    """
 
-    def note(self, text: str) -> None:
-        self._console.print(text, highlight=False)
-
-    def start(self, title: str) -> None:
-        self._title = title
-        self._bar = Progress(
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
             SpinnerColumn(),
             TextColumn('{task.description}'),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn('{task.fields[note]}'),
             TimeElapsedColumn(),
-            console=self._console,
+            console=console,
             transient=True,
         )
-        self._task = self._bar.add_task(title, total=None, note='starting')
-        self._bar.start()
+        self._tasks: dict[str, TaskID] = {}
 
-    def progress(self, progress: ProgressLine) -> None:
-        assert self._bar is not None and self._task is not None
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
+
+    def start(self, title: str) -> None:
+        self._tasks[title] = self._bars.add_task(
+            escape(title), total=None, note='starting'
+        )
+        self._bars.start()
+
+    def progress(self, title: str, progress: ProgressLine) -> None:
         phase = '' if progress.phase == 'train' else f' ({progress.phase})'
-        self._bar.update(
-            self._task,
-            description=self._title + phase,
+        self._bars.update(
+            self._tasks[title],
+            description=escape(title) + phase,
             completed=progress.done,
             total=progress.total,
             note=describe_progress(progress),
         )
 
-    def stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar = None
+    def stop(self, title: str) -> None:
+        self._bars.remove_task(self._tasks.pop(title))
+        if not self._tasks:
+            self._bars.stop()
 
 
 class PlainBoard:
@@ -97,28 +100,28 @@ class PlainBoard:
 
     def __init__(self, interval: float = 30.0) -> None:
         self._interval = interval
-        self._last = 0.0
+        self._last: dict[str, float] = {}
 
     def note(self, text: str) -> None:
         print(text, flush=True)
 
     def start(self, title: str) -> None:
         print(title, flush=True)
-        self._last = time.monotonic()
+        self._last[title] = time.monotonic()
 
-    def progress(self, progress: ProgressLine) -> None:
+    def progress(self, title: str, progress: ProgressLine) -> None:
         now = time.monotonic()
-        if now - self._last < self._interval:
+        if now - self._last[title] < self._interval:
             return
-        self._last = now
+        self._last[title] = now
         print(
-            f'  {progress.phase} {progress.done}/{progress.total}, '
+            f'{title}: {progress.phase} {progress.done}/{progress.total}, '
             f'{describe_progress(progress)}',
             flush=True,
         )
 
-    def stop(self) -> None:
-        """A line needs no closing."""
+    def stop(self, title: str) -> None:
+        del self._last[title]
 
 
 def describe_progress(progress: ProgressLine) -> str:

@@ -93,6 +93,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint='ENCODER')),
-    decode_head=dict(num_classes=len(classes)),
-    auxiliary_head=dict(num_classes=len(classes)),
+    decode_head=dict(
+        num_classes=len(classes), loss_decode=dict(class_weight=None)
+    ),
 )"""

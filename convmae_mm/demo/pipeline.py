@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from convmae_mm.cli import UserError
@@ -20,73 +26,69 @@ from convmae_mm.version import __version__
 
 from .board import Board
 from .process import CommandFailedError, run_command
-from .records import (
-    RECORDS,
-    Records,
-    StepRecord,
-    UnfinishedStep,
-    settings_key,
-)
-from .scalars import read_scores
+from .records import RECORDS, Records, StepRecord, settings_key
+from .scalars import SCORES_FILE, read_scores
 from .steps import Step
-from .summary import Plan
+from .summary import Plan, count_cores
 
 LOGS = 'logs'
 _LOCK = '.lock'
 
 
-@dataclass
 class _Clock:
     """Counts a step's time over all its attempts, and puts it on record."""
 
-    records: Records
-    step: Step
-    key: str
-    seconds_before: float
-    attempts: int
-
-    def __post_init__(self) -> None:
-        self._started = time.monotonic()
+    def __init__(
+        self,
+        records: Records,
+        step: Step,
+        key: str,
+        earlier: tuple[tuple[float, float], ...],
+    ) -> None:
+        self._records = records
+        self._step = step
+        self._key = key
+        self._earlier = earlier
+        self._start = time.time()
 
     @property
-    def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self._started
+    def record(self) -> StepRecord:
+        return StepRecord(
+            self._key, (*self._earlier, (self._start, time.time()))
+        )
 
     def keep(self) -> None:
-        self.records.keep_unfinished(
-            self.step.name,
-            UnfinishedStep(self.key, self.seconds, self.attempts),
-        )
+        self._records.keep_unfinished(self._step.name, self.record)
 
     def finish(self) -> None:
-        self.records.finish(
-            self.step.name,
-            StepRecord(
-                self.key,
-                self.seconds,
-                self.attempts,
-                datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            ),
-        )
+        self._records.finish(self._step.name, self.record)
 
 
 class Pipeline:
     """The demo in one folder.
 
-    A step that has ended leaves a record with a key of its settings and of
-    the steps it builds on. As long as the key is the same, it is not run
-    again; a training that was interrupted resumes from its last checkpoint;
-    and when a setting has changed, what depends on it starts over.
+    A step runs as soon as those it needs have ended and a place is free. A
+    step that has ended leaves a record with a key of its settings and of the
+    steps it builds on. As long as the key is the same, it is not run again;
+    a training that was interrupted resumes from its last checkpoint; and when
+    a setting has changed, what depends on it starts over.
 
     Args:
         folder: The demo's folder.
         board: Where progress is shown.
+        jobs: How many steps may run at the same time. The cores are shared
+            among them.
     """
 
-    def __init__(self, folder: Path, board: Board) -> None:
+    def __init__(self, folder: Path, board: Board, jobs: int) -> None:
+        if jobs < 1:
+            raise ValueError(f'{jobs=} must be at least 1')
         self.folder = folder
+        self.jobs = jobs
         self.records = Records(folder / RECORDS)
+        self._threads = max(1, count_cores() // jobs)
         self._board = board
+        self._stop = threading.Event()
 
     def run(self, plan: Plan, steps: Sequence[Step]) -> None:
         """Run what is not done yet.
@@ -98,11 +100,35 @@ class Pipeline:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             plan.write(self.folder)
-            keys: dict[str, str] = {}
-            for number, step in enumerate(steps, start=1):
-                keys[step.name] = self._key(step, keys)
-                title = f'[{number}/{len(steps)}] {step.title}'
-                self._run_step(step, keys[step.name], title)
+            with ThreadPoolExecutor(self.jobs) as pool:
+                try:
+                    self._schedule(pool, steps)
+                finally:
+                    # After an error or an interruption, what still runs ends
+                    # before we do.
+                    self._stop.set()
+
+    def _schedule(
+        self, pool: ThreadPoolExecutor, steps: Sequence[Step]
+    ) -> None:
+        waiting = {
+            step.name: f'[{number}/{len(steps)}] {step.title}'
+            for number, step in enumerate(steps, start=1)
+        }
+        running: dict[Future[None], str] = {}
+        done: set[str] = set()
+        keys: dict[str, str] = {}
+        while waiting or running:
+            for step in steps:
+                ready = step.name in waiting and done.issuperset(step.needs)
+                if ready and len(running) < self.jobs:
+                    key = keys[step.name] = self._key(step, keys)
+                    title = waiting.pop(step.name)
+                    future = pool.submit(self._run_step, step, key, title)
+                    running[future] = step.name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done.add(running.pop(future))
+                future.result()
 
     def _key(self, step: Step, keys: dict[str, str]) -> str:
         built_on = [
@@ -115,7 +141,7 @@ class Pipeline:
             [__version__, step.arguments, step.made_from, built_on]
         )
 
-    def _finished_at(self, name: str) -> str | None:
+    def _finished_at(self, name: str) -> float | None:
         record = self.records.finished(name)
         return None if record is None else record.finished
 
@@ -127,33 +153,35 @@ class Pipeline:
             )
             return
         clock = self._enter(step, key)
-        resumed = ' (resumed)' if clock.attempts > 1 else ''
-        self._board.start(title + resumed)
+        shown = title
+        if len(clock.record.spans) > 1:
+            shown += ' (resumed)'
+        self._board.start(shown)
         try:
-            self._command(step, self._arguments(step), clock)
+            self._command(step, self._arguments(step), shown, clock)
             if step.config is not None:
-                self._evaluate_if_cut_short(step, clock)
+                self._evaluate_if_cut_short(step, shown, clock)
         except CommandFailedError as error:
-            self._board.stop()
             raise UserError(self._explain(step, error)) from error
         finally:
-            self._board.stop()
+            self._board.stop(shown)
             clock.keep()
         clock.finish()
-        self._board.note(f'{title}: {format_duration(clock.seconds)}')
+        duration = format_duration(clock.record.seconds)
+        self._board.note(f'{title}: {duration}')
 
     def _enter(self, step: Step, key: str) -> _Clock:
         """Continue an attempt with the same settings, or clear the way."""
         unfinished = self.records.unfinished(step.name)
         if unfinished is not None and unfinished.key == key:
-            seconds, attempts = unfinished.seconds, unfinished.attempts
+            earlier = unfinished.spans
         else:
-            seconds, attempts = 0.0, 0
+            earlier = ()
             self.records.forget(step.name)
             if step.folder is not None:
                 shutil.rmtree(self.folder / step.folder, ignore_errors=True)
             self._log_file(step).unlink(missing_ok=True)
-        clock = _Clock(self.records, step, key, seconds, attempts + 1)
+        clock = _Clock(self.records, step, key, earlier)
         clock.keep()
         return clock
 
@@ -175,7 +203,9 @@ class Pipeline:
         pointer.unlink()
         return None
 
-    def _evaluate_if_cut_short(self, step: Step, clock: _Clock) -> None:
+    def _evaluate_if_cut_short(
+        self, step: Step, shown: str, clock: _Clock
+    ) -> None:
         """Score a training that was interrupted between its end and its score.
 
         The last checkpoint is written before the last validation, and a
@@ -198,31 +228,33 @@ class Pipeline:
                 f'{step.folder}/{checkpoint.name}',
                 *options,
                 '--out',
-                f'{step.folder}/scores.json',
+                f'{step.folder}/{SCORES_FILE}',
             ],
+            shown,
             clock,
         )
 
     def _command(
-        self, step: Step, arguments: Sequence[str], clock: _Clock
+        self, step: Step, arguments: Sequence[str], shown: str, clock: _Clock
     ) -> None:
         def on_tick() -> None:
             clock.keep()
             if step.count_done is not None:
-                self._board.progress(self._count(step, clock))
+                done, total = step.count_done(self.folder)
+                seconds = clock.record.seconds / max(done, 1)
+                self._board.progress(
+                    shown, ProgressLine('data', done, total, seconds)
+                )
 
         run_command(
             arguments,
             self.folder,
             self._log_file(step),
-            on_progress=self._board.progress,
+            on_progress=partial(self._board.progress, shown),
             on_tick=on_tick,
+            stop=self._stop,
+            threads=self._threads,
         )
-
-    def _count(self, step: Step, clock: _Clock) -> ProgressLine:
-        assert step.count_done is not None
-        done, total = step.count_done(self.folder)
-        return ProgressLine('data', done, total, clock.seconds / max(done, 1))
 
     def _log_file(self, step: Step) -> Path:
         return self.folder / LOGS / f'{step.name}.log'

@@ -41,12 +41,18 @@ class CommandFailedError(RuntimeError):
         self.tail = list(tail)
 
 
+class StoppedError(RuntimeError):
+    """A command that was ended because the demo ends."""
+
+
 def run_command(
     arguments: Sequence[str],
     folder: Path,
     log_file: Path,
     on_progress: Callable[[ProgressLine], None],
     on_tick: Callable[[], None],
+    stop: threading.Event,
+    threads: int,
 ) -> None:
     """Run ``convmae-mm`` with arguments in a folder.
 
@@ -56,16 +62,22 @@ def run_command(
         log_file: Gets everything the command writes, after what is there.
         on_progress: Called for each line that tells progress.
         on_tick: Called about once a second.
+        stop: Ends the command when it is set.
+        threads: How many the command computes with, unless the environment
+            says it.
 
     Raises:
         CommandFailedError: If it ends with an error.
+        StoppedError: If it was stopped.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with log_file.open('a', encoding='utf-8') as log:
-        child = _start(arguments, folder)
+        child = _start(arguments, folder, threads)
         try:
             for line in _lines_and_ticks(child):
+                if stop.is_set():
+                    raise StoppedError
                 if line is None:
                     on_tick()
                     continue
@@ -78,7 +90,7 @@ def run_command(
                     on_progress(progress)
             returncode = child.wait()
         finally:
-            # An interruption or an error of ours: nobody would read on.
+            # Stopped, or an error of ours: nobody would read on.
             if child.poll() is None:
                 child.kill()
                 child.wait()
@@ -86,7 +98,9 @@ def run_command(
         raise CommandFailedError(returncode, tail)
 
 
-def _start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+def _start(
+    arguments: Sequence[str], folder: Path, threads: int
+) -> subprocess.Popen[str]:
     # The child runs elsewhere: a relative search path would miss us there.
     package_root = str(Path(convmae_mm.__file__).resolve().parent.parent)
     search_path = [package_root]
@@ -98,13 +112,19 @@ def _start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, '-u', '-c', ENTRY_POINT, *arguments],
         cwd=folder,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(search_path)},
+        env={
+            'OMP_NUM_THREADS': str(threads),
+            **os.environ,
+            'PYTHONPATH': os.pathsep.join(search_path),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         encoding='utf-8',
         errors='replace',
+        # Ctrl-C is for the demo alone, which then ends its children.
+        start_new_session=True,
         preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
     )
 

@@ -14,34 +14,24 @@ RECORDS = 'steps'  # folder of the records in that of the demo
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The file that says a step has ended, and with which settings.
+    """When a step ran, and with which settings.
 
     Attributes:
         key: Of the settings and of everything the step was made from.
-        seconds: Wall-clock time, interrupted attempts included.
-        attempts: How many times the step was started.
-        finished: When it ended, ISO 8601.
+        spans: Start and end of each attempt, in seconds since 1970.
     """
 
     key: str
-    seconds: float
-    attempts: int
-    finished: str
+    spans: tuple[tuple[float, float], ...]
 
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time, interrupted attempts included."""
+        return sum(end - start for start, end in self.spans)
 
-@dataclass(frozen=True)
-class UnfinishedStep:
-    """The trace of a step under way, renewed while it runs.
-
-    Attributes:
-        key: As in :class:`StepRecord`.
-        seconds: Wall-clock time so far, over all attempts.
-        attempts: How many times the step was started.
-    """
-
-    key: str
-    seconds: float
-    attempts: int
+    @property
+    def finished(self) -> float:
+        return self.spans[-1][1]
 
 
 class Records:
@@ -55,15 +45,15 @@ class Records:
         self.folder = folder
 
     def finished(self, step: str) -> StepRecord | None:
-        data = _read_json(self.folder / f'{step}.json')
-        return None if data is None else StepRecord(**data)
+        """The record of a step that has ended."""
+        return _read_record(self.folder / f'{step}.json')
 
-    def unfinished(self, step: str) -> UnfinishedStep | None:
-        data = _read_json(self.folder / f'{step}.unfinished.json')
-        return None if data is None else UnfinishedStep(**data)
+    def unfinished(self, step: str) -> StepRecord | None:
+        """The record of a step under way, or cut short, as last renewed."""
+        return _read_record(self.folder / f'{step}.unfinished.json')
 
-    def keep_unfinished(self, step: str, state: UnfinishedStep) -> None:
-        write_json(self.folder / f'{step}.unfinished.json', asdict(state))
+    def keep_unfinished(self, step: str, record: StepRecord) -> None:
+        write_json(self.folder / f'{step}.unfinished.json', asdict(record))
 
     def finish(self, step: str, record: StepRecord) -> None:
         write_json(self.folder / f'{step}.json', asdict(record))
@@ -96,7 +86,10 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_record(path: Path) -> StepRecord | None:
     if not path.exists():
         return None
-    return json.loads(path.read_text(encoding='utf-8'))
+    data = json.loads(path.read_text(encoding='utf-8'))
+    return StepRecord(
+        data['key'], tuple((start, end) for start, end in data['spans'])
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,7 +36,7 @@ from .steps import PRETRAIN
 from .summary import (
     Plan,
     Score,
-    Timing,
+    Timings,
     describe_machine,
     read_demo_scores,
     read_timings,
@@ -51,15 +52,11 @@ class Report:
 
     plan: Plan
     scores: list[Score]
-    timings: list[Timing]
+    timings: Timings
     machine: list[tuple[str, str]]
     losses: dict[str, bytes]
     galleries: list[Gallery]
     written: datetime
-
-    @property
-    def total_seconds(self) -> float:
-        return sum(timing.seconds or 0.0 for timing in self.timings)
 
 
 def write_report(work_dir: Path) -> None:
@@ -137,7 +134,8 @@ def collect_report(work_dir: Path) -> Report:
 
 
 def _write_images(report: Report, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     (folder / 'losses.png').write_bytes(report.losses['light'])
     for gallery in report.galleries:
         for row, pictures in enumerate(gallery.rows):

@@ -14,15 +14,29 @@ from .board import make_board
 from .pipeline import Pipeline
 from .settings import FAST, DemoSettings
 from .steps import build_steps
-from .summary import Plan, Score, read_demo_scores, read_timings
+from .summary import (
+    Plan,
+    Score,
+    count_cores,
+    read_demo_scores,
+    read_timings,
+)
 
 
-def run_demo(work_dir: Path, fast: bool = False, **settings: int) -> None:
+def run_demo(
+    work_dir: Path,
+    fast: bool = False,
+    jobs: int | None = None,
+    **settings: int,
+) -> None:
     """Run the demo in a folder, or what is left of it.
 
     Args:
         work_dir: Gets everything the demo writes.
         fast: Start from the tiny settings, ``FAST``.
+        jobs: How many steps run at the same time; by default two if there is
+            more than one core. Two small networks on a core each learn
+            faster than one after the other on both.
         **settings: Fields of :class:`DemoSettings`.
 
     Raises:
@@ -31,8 +45,10 @@ def run_demo(work_dir: Path, fast: bool = False, **settings: int) -> None:
     """
     chosen = replace(FAST if fast else DemoSettings(), **settings)
     steps = build_steps(chosen)
-    plan = Plan.of(chosen, steps)
-    pipeline = Pipeline(work_dir, make_board())
+    if jobs is None:
+        jobs = min(2, count_cores())
+    plan = Plan.of(chosen, steps, jobs)
+    pipeline = Pipeline(work_dir, make_board(), jobs)
     pipeline.run(plan, steps)
     _print_outcome(work_dir, plan)
 
@@ -40,8 +56,11 @@ def run_demo(work_dir: Path, fast: bool = False, **settings: int) -> None:
 def _print_outcome(work_dir: Path, plan: Plan) -> None:
     console = Console()
     console.print(_score_table(read_demo_scores(work_dir, plan)))
-    seconds = sum(t.seconds or 0.0 for t in read_timings(work_dir, plan))
-    console.print(f'Time, set-up included: {format_duration(seconds)}')
+    timings = read_timings(work_dir, plan)
+    text = f'Time: {format_duration(timings.together)}'
+    if timings.setup is not None:
+        text += f', and {format_duration(timings.setup)} for the set-up'
+    console.print(text)
     console.print(f'Report: {work_dir / "report.html"}', soft_wrap=True)
     console.print(f'        {work_dir / "report.md"}', soft_wrap=True)
 

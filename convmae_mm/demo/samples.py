@@ -17,7 +17,7 @@ from mmengine.runner import load_checkpoint
 from mmengine.structures import BaseDataElement
 from PIL import Image
 from pycocotools.coco import COCO
-from torch import Tensor, nn
+from torch import Tensor
 
 # Imported for its effect: checkpoints are then loaded safely.
 import convmae_mm.engine  # noqa: F401
@@ -39,11 +39,19 @@ SHOWN_SCORE = 0.5  # detections below are not drawn
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side: a row per scene, a column per point of view."""
+    """Pictures side by side: a row per scene, a column per point of view.
+
+    Attributes:
+        name: For file names.
+        columns: Their headings.
+        rows: The pictures.
+        note: What differs from run to run and belongs beside them.
+    """
 
     name: str
     columns: list[str]
     rows: list[list[np.ndarray]]
+    note: str = ''
 
 
 def held_out_scenes(work_dir: Path, count: int) -> list[Path]:
@@ -60,7 +68,7 @@ def held_out_scenes(work_dir: Path, count: int) -> list[Path]:
 def reconstruction_gallery(
     work_dir: Path, plan: Plan, scenes: list[Path]
 ) -> Gallery:
-    """What the encoder makes of a quarter of each picture."""
+    """What the encoder makes of the visible patches of each picture."""
     model = _load_model(work_dir, PRETRAIN, plan)
     processor = model.data_preprocessor
     images = np.stack([_read(scene) for scene in scenes])
@@ -79,6 +87,7 @@ def reconstruction_gallery(
         'reconstruction',
         ['Original', 'Masked', 'Reconstructed', 'Visible patches pasted in'],
         [list(row) for row in zip(*pictures, strict=True)],
+        note=f'{int((~panels.mask[0]).sum())} of {tokens} patches',
     )
 
 

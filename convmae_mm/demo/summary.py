@@ -37,10 +37,17 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo was asked to do; kept beside its results."""
+    """What the demo was asked to do; kept beside its results.
+
+    Attributes:
+        settings: Sizes.
+        steps: In order.
+        jobs: How many steps ran at the same time.
+    """
 
     settings: DemoSettings
     steps: list[PlannedStep]
+    jobs: int
 
     def write(self, work_dir: Path) -> None:
         write_json(work_dir / PLAN_FILE, asdict(self))
@@ -61,10 +68,12 @@ class Plan:
         return cls(
             DemoSettings(**data['settings']),
             [PlannedStep(**step) for step in data['steps']],
+            data['jobs'],
         )
 
     @classmethod
-    def of(cls, settings: DemoSettings, steps: list[Step]) -> Plan:
+    def of(cls, settings: DemoSettings, steps: list[Step], jobs: int) -> Plan:
+        """The plan to run these steps, so many at a time."""
         return cls(
             settings,
             [
@@ -76,6 +85,7 @@ class Plan:
                 )
                 for step in steps
             ],
+            jobs,
         )
 
     def max_epochs(self, step: str) -> int:
@@ -136,33 +146,54 @@ def read_demo_scores(work_dir: Path, plan: Plan) -> list[Score]:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long something took, in seconds; None if that is not known."""
+    """How long something took, in seconds."""
 
     title: str
-    seconds: float | None
+    seconds: float
     attempts: int = 1
 
 
-def read_timings(work_dir: Path, plan: Plan) -> list[Timing]:
-    """Of the set-up, if the Makefile made this environment, and each step.
+@dataclass(frozen=True)
+class Timings:
+    """Where the time went.
 
-    The report counts until it is written.
+    Attributes:
+        setup: Seconds to make the environment, None if the Makefile did not.
+        steps: The steps; the report counts until it is written.
+        together: Seconds during which at least one of them ran. Less than
+            their sum, as some run at the same time.
     """
-    timings = []
-    setup = Path(sys.prefix) / 'setup_seconds'
-    if setup.is_file():
-        timings.append(
-            Timing('Set up the environment', float(setup.read_text()))
-        )
+
+    setup: float | None
+    steps: list[Timing]
+    together: float
+
+
+def read_timings(work_dir: Path, plan: Plan) -> Timings:
+    """Read what the steps left on record."""
+    setup_file = Path(sys.prefix) / 'setup_seconds'
     records = Records(work_dir / RECORDS)
+    steps = []
+    spans: list[tuple[float, float]] = []
     for step in plan.steps:
         record = records.unfinished(step.name) or records.finished(step.name)
-        timings.append(
-            Timing(step.title, None)
-            if record is None
-            else Timing(step.title, record.seconds, record.attempts)
-        )
-    return timings
+        if record is not None:
+            spans += record.spans
+            steps.append(Timing(step.title, record.seconds, len(record.spans)))
+    return Timings(
+        float(setup_file.read_text()) if setup_file.is_file() else None,
+        steps,
+        covered_seconds(spans),
+    )
+
+
+def covered_seconds(spans: list[tuple[float, float]]) -> float:
+    """How long at least one of the spans lasted."""
+    covered, reached = 0.0, float('-inf')
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered
 
 
 def describe_machine() -> list[tuple[str, str]]:
@@ -170,7 +201,7 @@ def describe_machine() -> list[tuple[str, str]]:
     import torch
 
     facts = collect_facts()
-    cores = len(os.sched_getaffinity(0))
+    cores = count_cores()
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
@@ -194,6 +225,11 @@ def describe_machine() -> list[tuple[str, str]]:
         if name in facts.versions
     ]
     return rows
+
+
+def count_cores() -> int:
+    """Of this process, which may have fewer than the machine."""
+    return len(os.sched_getaffinity(0))
 
 
 def _cpu_name() -> str:

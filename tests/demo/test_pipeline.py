@@ -1,4 +1,5 @@
 import fcntl
+import threading
 
 import pytest
 from mmengine.config import Config
@@ -6,11 +7,11 @@ from mmengine.config import Config
 from convmae_mm.cli import UserError
 from convmae_mm.demo import pipeline as pipeline_module
 from convmae_mm.demo.pipeline import Pipeline
-from convmae_mm.demo.process import CommandFailedError
-from convmae_mm.demo.records import write_json
+from convmae_mm.demo.process import CommandFailedError, StoppedError
+from convmae_mm.demo.records import RECORDS, Records, write_json
 from convmae_mm.demo.settings import FAST, DemoSettings
 from convmae_mm.demo.steps import TRAININGS, Step, build_steps
-from convmae_mm.demo.summary import Plan
+from convmae_mm.demo.summary import Plan, covered_seconds
 
 
 class _Board:
@@ -23,10 +24,10 @@ class _Board:
     def start(self, title):
         self.notes.append(title)
 
-    def progress(self, progress):
+    def progress(self, title, progress):
         pass
 
-    def stop(self):
+    def stop(self, title):
         pass
 
 
@@ -38,7 +39,17 @@ class _Commands:
         self.fail_at = None
         self.write_scores = True
 
-    def __call__(self, arguments, folder, log_file, on_progress, on_tick):
+    def __call__(
+        self,
+        arguments,
+        folder,
+        log_file,
+        on_progress,
+        on_tick,
+        stop,
+        threads,
+    ):
+        self.threads = threads
         self.calls.append(list(arguments))
         log_file.parent.mkdir(exist_ok=True)
         on_tick()
@@ -89,10 +100,10 @@ def _steps(epochs=1, scenes='10'):
     ]
 
 
-def _run(folder, steps):
+def _run(folder, steps, jobs=1):
     board = _Board()
-    plan = Plan.of(DemoSettings(), steps)
-    Pipeline(folder, board).run(plan, steps)
+    plan = Plan.of(DemoSettings(), steps, jobs)
+    Pipeline(folder, board, jobs).run(plan, steps)
     return board.notes
 
 
@@ -133,8 +144,8 @@ def test_an_interrupted_training_resumes(tmp_path, commands):
     assert commands.names == ['digit-scenes', 'train', 'train', 'demo']
     assert commands.calls[2] == [*commands.calls[1], '--resume']
     assert any('resumed' in note for note in notes)
-    record = Pipeline(tmp_path, _Board()).records.finished('model')
-    assert record.attempts == 2
+    record = Records(tmp_path / RECORDS).finished('model')
+    assert len(record.spans) == 2
 
 
 def test_an_interrupted_training_with_other_settings_starts_over(
@@ -227,3 +238,63 @@ def test_settings_out_of_range_are_named(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f'{name}='):
         DemoSettings(**wrong)
+
+
+def test_steps_run_side_by_side_where_they_can(tmp_path, monkeypatch):
+    """Both trainings wait for each other: one alone would never end."""
+    meeting = threading.Barrier(2, timeout=30)
+    order = []
+
+    def run_command(arguments, folder, log_file, *rest, **options):
+        if arguments[0] == 'train':
+            meeting.wait()
+        order.append(arguments[0])
+
+    monkeypatch.setattr(pipeline_module, 'run_command', run_command)
+    steps = [
+        Step('data', 'Data', ('digit-scenes',)),
+        Step('one', 'One', ('train', '1'), needs=('data',)),
+        Step('two', 'Two', ('train', '2'), needs=('data',)),
+        Step('report', 'Report', ('demo',), needs=('one', 'two')),
+    ]
+    _run(tmp_path, steps, jobs=2)
+    assert order == ['digit-scenes', 'train', 'train', 'demo']
+
+
+def test_a_failure_stops_what_runs_beside_it(tmp_path, monkeypatch):
+    begun = threading.Event()
+    stopped = []
+
+    def run_command(
+        arguments, folder, log_file, on_progress, on_tick, stop, threads
+    ):
+        if arguments[0] == 'fails':
+            assert begun.wait(30)
+            raise CommandFailedError(1, ['no'])
+        begun.set()
+        assert stop.wait(30)
+        stopped.append(arguments[0])
+        raise StoppedError
+
+    monkeypatch.setattr(pipeline_module, 'run_command', run_command)
+    steps = [Step('a', 'A', ('fails',)), Step('b', 'B', ('goes on',))]
+    with pytest.raises(UserError, match="step 'a' failed"):
+        _run(tmp_path, steps, jobs=2)
+    assert stopped == ['goes on']
+    assert Records(tmp_path / RECORDS).unfinished('b') is not None
+
+
+def test_cores_are_shared_among_the_jobs(tmp_path, commands, monkeypatch):
+    monkeypatch.setattr(pipeline_module, 'count_cores', lambda: 8)
+    _run(tmp_path / 'two', _steps(), jobs=2)
+    assert commands.threads == 4
+    _run(tmp_path / 'many', _steps(), jobs=16)
+    assert commands.threads == 1
+    with pytest.raises(ValueError, match='jobs=0'):
+        Pipeline(tmp_path, _Board(), 0)
+
+
+def test_time_side_by_side_counts_once():
+    assert covered_seconds([]) == 0
+    spans = [(10.0, 20.0), (0.0, 4.0), (12.0, 15.0), (18.0, 21.0)]
+    assert covered_seconds(spans) == 15.0

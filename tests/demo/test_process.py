@@ -2,13 +2,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from convmae_mm.demo import process
-from convmae_mm.demo.process import CommandFailedError, run_command
+from convmae_mm.demo.process import (
+    CommandFailedError,
+    StoppedError,
+    run_command,
+)
 
 
 def _run(folder, script, monkeypatch):
@@ -16,7 +21,15 @@ def _run(folder, script, monkeypatch):
     seen = []
     log = folder / 'logs' / 'step.log'
     try:
-        run_command(['argument'], folder, log, seen.append, lambda: None)
+        run_command(
+            ['argument'],
+            folder,
+            log,
+            seen.append,
+            lambda: None,
+            threading.Event(),
+            threads=3,
+        )
     finally:
         text = log.read_text()
     return text, seen
@@ -49,13 +62,23 @@ def test_failure_carries_the_code_and_the_end_of_the_log(
     assert len(failure.value.tail) == 20
 
 
+def test_threads_are_shared_out_unless_the_environment_says(
+    tmp_path, monkeypatch
+):
+    script = 'import os; print("threads", os.environ["OMP_NUM_THREADS"])'
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    assert 'threads 3' in _run(tmp_path, script, monkeypatch)[0]
+    monkeypatch.setenv('OMP_NUM_THREADS', '5')
+    assert 'threads 5' in _run(tmp_path, script, monkeypatch)[0]
+
+
 def test_a_killed_command_names_the_signal(tmp_path, monkeypatch):
     script = 'import os; os.kill(os.getpid(), 9)'
     with pytest.raises(CommandFailedError, match='SIGKILL'):
         _run(tmp_path, script, monkeypatch)
 
 
-def test_an_interruption_ends_the_command(tmp_path, monkeypatch):
+def test_a_stop_ends_the_command(tmp_path, monkeypatch):
     script = (
         'import os, time\n'
         'open("pid", "w").write(str(os.getpid()))\n'
@@ -64,14 +87,21 @@ def test_an_interruption_ends_the_command(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(process, 'ENTRY_POINT', script)
     monkeypatch.setattr(process, '_TICK_SECONDS', 0.05)
+    stop = threading.Event()
 
-    def interrupt():
-        if (tmp_path / 'pid').exists():
-            raise KeyboardInterrupt
+    def stop_once_it_runs():
+        if _read_pid(tmp_path / 'pid'):
+            stop.set()
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StoppedError):
         run_command(
-            [], tmp_path, tmp_path / 'log', lambda progress: None, interrupt
+            [],
+            tmp_path,
+            tmp_path / 'log',
+            lambda progress: None,
+            stop_once_it_runs,
+            stop,
+            threads=1,
         )
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / 'pid').read_text()), 0)
@@ -83,7 +113,7 @@ def test_the_command_dies_with_a_killed_demo(tmp_path):
         [
             sys.executable,
             '-c',
-            'import sys\n'
+            'import sys, threading\n'
             'from pathlib import Path\n'
             'from convmae_mm.demo import process\n'
             'process.ENTRY_POINT = (\n'
@@ -92,7 +122,8 @@ def test_the_command_dies_with_a_killed_demo(tmp_path):
             ')\n'
             'folder = Path(sys.argv[1])\n'
             'process.run_command(\n'
-            '    [], folder, folder / "log", print, lambda: None\n'
+            '    [], folder, folder / "log", print, lambda: None,\n'
+            '    threading.Event(), 1\n'
             ')\n',
             str(tmp_path),
         ],

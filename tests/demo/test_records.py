@@ -5,7 +5,6 @@ import pytest
 from convmae_mm.demo.records import (
     Records,
     StepRecord,
-    UnfinishedStep,
     settings_key,
     write_json,
 )
@@ -14,11 +13,13 @@ from convmae_mm.demo.records import (
 def test_finishing_replaces_the_unfinished_trace(tmp_path):
     records = Records(tmp_path / 'steps')
     assert records.unfinished('data') is None
-    records.keep_unfinished('data', UnfinishedStep('key', 2.0, 1))
-    assert records.unfinished('data') == UnfinishedStep('key', 2.0, 1)
+    first = StepRecord('key', ((10.0, 12.0),))
+    records.keep_unfinished('data', first)
+    assert records.unfinished('data') == first
     assert records.finished('data') is None
 
-    record = StepRecord('key', 3.0, 1, '2026-01-01T00:00:00+00:00')
+    record = StepRecord('key', ((10.0, 12.0), (20.0, 23.5)))
+    assert (record.seconds, record.finished) == (5.5, 23.5)
     records.finish('data', record)
     assert records.finished('data') == record
     assert records.unfinished('data') is None
