@@ -13,7 +13,7 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae-tiny_pretrain_digit-scenes/'
-            'epoch_40.pth',
+            'epoch_24.pth',
             prefix='backbone.',
         )
     ),

@@ -11,7 +11,7 @@ model = dict(data_preprocessor=_base_.data_preprocessor)
 optim_wrapper = dict(
     optimizer=dict(
         type='AdamW',
-        lr=1e-3,
+        lr=1.5e-3,
         betas=(0.9, 0.95),
         weight_decay=0.05,
         fused=True,
@@ -21,13 +21,13 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=50),
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=200),
     dict(
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=40,
+        end=24,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=24)

@@ -14,14 +14,14 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae-tiny_pretrain_digit-scenes/'
-            'epoch_40.pth',
+            'epoch_24.pth',
             prefix='backbone.',
         )
     ),
 )
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
+    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.05, fused=True),
     constructor='convmae_mm.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(
         layer_decay_rate=0.9,
@@ -32,15 +32,19 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=50),
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=100),
     dict(
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=8,
+        end=4,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=8)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=4)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+# What the library's inferencer draws with.
+visualizer = dict(
+    type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
+)

@@ -44,13 +44,7 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(
-        type='RandomResize',
-        scale=(img_size, img_size),
-        ratio_range=(0.8, 1.5),
-        keep_ratio=True,
-    ),
-    dict(type='RandomCrop', crop_size=(img_size, img_size)),
+    dict(type='Resize', scale=(img_size, img_size), keep_ratio=True),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
@@ -60,7 +54,7 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),

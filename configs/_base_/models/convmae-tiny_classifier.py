@@ -1,7 +1,7 @@
 # A classifier on the mean of the tiny ConvMAE's last features.
 arch = dict(
     embed_dims=[32, 64, 128],
-    depths=[1, 1, 4],
+    depths=[2, 2, 3],
     num_heads=4,
     mlp_ratios=[4, 4, 4],
 )

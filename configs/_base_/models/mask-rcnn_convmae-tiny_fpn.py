@@ -1,10 +1,11 @@
 # Mask R-CNN with FPN on the tiny ConvMAE, narrow enough for two cores.
 arch = dict(
     embed_dims=[32, 64, 128],
-    depths=[1, 1, 4],
+    depths=[2, 2, 3],
     num_heads=4,
     mlp_ratios=[4, 4, 4],
 )
+norm_cfg = dict(type='BN')
 model = dict(
     type='MaskRCNN',
     backbone=dict(
@@ -16,7 +17,11 @@ model = dict(
         img_size=128,
     ),
     neck=dict(
-        type='FPN', in_channels=[32, 64, 128, 128], out_channels=64, num_outs=4
+        type='FPN',
+        in_channels=[32, 64, 128, 128],
+        out_channels=64,
+        num_outs=4,
+        norm_cfg=norm_cfg,
     ),
     rpn_head=dict(
         type='RPNHead',
@@ -64,7 +69,8 @@ model = dict(
             type='FCNMaskHead',
             num_convs=2,
             in_channels=64,
-            conv_out_channels=64,
+            conv_out_channels=32,
+            norm_cfg=norm_cfg,
             num_classes=10,
             loss_mask=dict(type='CrossEntropyLoss', use_mask=True),
         ),

@@ -172,7 +172,7 @@ def _place_digit(
         # One in five is hard to see; clutter behind asks for more contrast.
         contrast = 0.16 if rng.random() < 0.2 else 0.32
         contrast += 0.5 * float(covered.std(0).mean())
-        colour = sample_colour(rng, covered, contrast)
+        colour = sample_colour(rng, digit, covered, contrast)
         texture = sources.photos[int(rng.integers(len(sources.photos)))]
         paint = sample_fill(rng, colour, side, texture)
         cover = alpha[here][..., None]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -14,6 +16,11 @@ _BORDER = 2
 _GLYPH_CELLS = 8
 # Pixels per cell of the enlarged master that the warp reads from.
 _MASTER_SCALE = 12
+
+# How many digits have a colour that says nothing about their class, and how
+# far the hues of a class spread: neighbours are 0.1 of the circle apart.
+FREE_COLOUR_SHARE = 0.15
+HUE_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
@@ -104,32 +111,53 @@ def colour_difference(first: np.ndarray, second: np.ndarray) -> float:
 
 def sample_colour(
     rng: np.random.Generator,
+    digit: int,
     background: np.ndarray,
     min_difference: float,
     max_tries: int = 40,
 ) -> np.ndarray:
     """Draw a colour that stands out from what lies behind.
 
+    As sky is blue and grass green, a digit's colour hints at its class: most
+    have a hue near ``digit / 10`` of the colour circle. A share of
+    ``FREE_COLOUR_SHARE`` has any colour, and the shape alone tells.
+
     Args:
         rng: source of randomness.
+        digit: 0 to 9.
         background: (N, 3) RGB pixels in [0, 1] that will be covered.
         min_difference: smallest ``colour_difference`` from their mean.
         max_tries: after that many draws the most different colour is taken.
     """
+    draw = (
+        _any_colour
+        if rng.random() < FREE_COLOUR_SHARE
+        else partial(_class_colour, digit=digit)
+    )
     mean = background.mean(0)
     best, best_difference = mean, -1.0
     for _ in range(max_tries):
-        colour = rng.uniform(0, 1, 3).astype(np.float32)
-        if rng.random() < 0.25:  # as grey as the grey photos
-            colour = np.clip(
-                _luma(colour) + rng.normal(0, 0.03, 3), 0, 1
-            ).astype(np.float32)
+        colour = draw(rng)
         difference = colour_difference(colour, mean)
         if difference > best_difference:
             best, best_difference = colour, difference
         if difference >= min_difference:
             break
     return best
+
+
+def _any_colour(rng: np.random.Generator) -> np.ndarray:
+    colour = rng.uniform(0, 1, 3).astype(np.float32)
+    if rng.random() < 0.25:  # as grey as the grey photos
+        grey = _luma(colour) + rng.normal(0, 0.03, 3)
+        colour = np.clip(grey, 0, 1).astype(np.float32)
+    return colour
+
+
+def _class_colour(rng: np.random.Generator, digit: int) -> np.ndarray:
+    hue = digit / 10 + rng.normal(0, HUE_SPREAD)
+    saturation, value = rng.uniform(0.55, 1), rng.uniform(0.4, 1)
+    return np.array(hsv_to_rgb(hue % 1, saturation, value), np.float32)
 
 
 def sample_fill(

@@ -8,7 +8,7 @@ from typing import Any
 from .composition import SceneStyle
 
 # Raised whenever the same settings begin to give other pictures.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
