@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from colorsys import rgb_to_hsv
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,13 @@ from convmae_mm.datasets.digit_scenes.composition import (
     SceneStyle,
     compose_scene,
 )
-from convmae_mm.datasets.digit_scenes.rendering import Warp, render_alpha
+from convmae_mm.datasets.digit_scenes.rendering import (
+    FREE_COLOUR_SHARE,
+    HUE_SPREAD,
+    Warp,
+    render_alpha,
+    sample_colour,
+)
 from convmae_mm.datasets.digit_scenes.sources import PHOTOS, load_sources
 
 SETTINGS = {
@@ -190,6 +197,22 @@ def test_warp_keeps_size_orientation_and_centre(angle):
         # Counter-clockwise: the foot of the bar moves to the right.
         foot = np.nonzero(mask[-len(mask) // 3 :])[1].mean()
         assert foot > len(mask) / 2 + 5
+
+
+def test_colour_hints_at_the_class():
+    """Most digits have their class's hue; a known share has any."""
+    background = np.full((10, 3), 0.5, np.float32)
+    for digit in range(10):
+        rng = np.random.default_rng(digit)
+        colours = [
+            sample_colour(rng, digit, background, 0.16) for _ in range(300)
+        ]
+        hues = np.array([rgb_to_hsv(*colour)[0] for colour in colours])
+        distance = np.abs((hues - digit / 10 + 0.5) % 1 - 0.5)
+        near = (distance < 3 * HUE_SPREAD).mean()
+        # a free colour is near by chance in about one case of eight
+        expected = 1 - FREE_COLOUR_SHARE * (1 - 6 * HUE_SPREAD)
+        assert near == pytest.approx(expected, abs=0.06)
 
 
 def test_classification_folders_hold_all_classes_alike(root):
