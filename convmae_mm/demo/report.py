@@ -83,6 +83,7 @@ def write_report(work_dir: Path) -> None:
         'shown_score': SHOWN_SCORE,
         'classes': list(zip(_digit_names(), PALETTE, strict=True)),
         'work_dir': work_dir.resolve().name,
+        'coloured_share': _coloured_share(),
         'own_data': own_data(report.plan.max_epochs(PRETRAIN.name)),
     }
     html = environment.get_template('report.html.j2').render(
@@ -153,6 +154,13 @@ def _encode(picture: np.ndarray) -> bytes:
 def _data_uri(content: bytes, kind: str) -> str:
     text = base64.b64encode(content).decode('ascii')
     return f'data:image/{kind};base64,{text}'
+
+
+def _coloured_share() -> float:
+    """Of the digits, how many have a colour that hints at their class."""
+    from convmae_mm.datasets.digit_scenes.rendering import FREE_COLOUR_SHARE
+
+    return 1 - FREE_COLOUR_SHARE
 
 
 def _digit_names() -> list[str]:

@@ -16,7 +16,7 @@ class Curve:
     steps: list[int]
     values: list[float]
 
-    def smoothed(self, momentum: float = 0.9) -> Curve:
+    def smoothed(self, momentum: float = 0.7) -> Curve:
         """The exponential moving average, without bias to its start."""
         average, weight, values = 0.0, 0.0, []
         for value in self.values:
