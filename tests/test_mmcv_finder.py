@@ -113,13 +113,18 @@ for name in ('torch', 'mmcv', 'mmengine', 'torchvision', 'importlib.util'):
     run(INSTALL + code, '-S')
 
 
-def test_start_up_costs_nothing_to_speak_of() -> None:
-    result = run(INSTALL, '-S', '-X', 'importtime')
-    line = next(
-        x for x in result.stderr.splitlines() if '_convmae_mm_mmcv' in x
+def test_start_up_imports_nothing_else() -> None:
+    """It runs whenever Python starts, so it must not cost anything."""
+    code = (
+        'import sys; before = set(sys.modules)\n'
+        + INSTALL
+        + 'print(sorted(set(sys.modules) - before))'
     )
-    cumulative_us = int(line.split('|')[1])
-    assert cumulative_us < 20_000
+    result = run(code, '-S')
+    assert result.stdout.split('\n')[-2] in (
+        "['__future__', '_convmae_mm_mmcv']",
+        "['_convmae_mm_mmcv']",
+    )
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from convmae_mm.models.backbones.convmae import VisibleFeatures
@@ -184,6 +185,13 @@ def test_published_size() -> None:
         )
     count = sum(p.numel() for p in model.parameters())
     assert math.isclose(count / 1e6, 115.04, abs_tol=0.005)
+
+
+def test_builds_in_another_default_scope() -> None:
+    """As after mmdet or mmseg has built something in the same process."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = build()
+    assert type(model.data_preprocessor).__name__ == 'SelfSupDataPreprocessor'
 
 
 def test_the_config_is_left_alone() -> None:

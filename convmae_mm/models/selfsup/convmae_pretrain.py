@@ -6,7 +6,6 @@ channels.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -92,8 +91,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
             backbone=backbone,
             neck=neck,
             head=head,
-            # the base class writes the default type into the config it gets
-            data_preprocessor=copy.deepcopy(data_preprocessor),
+            data_preprocessor=_scoped_preprocessor(data_preprocessor),
             init_cfg=init_cfg,
         )
         self.mask_ratio = mask_ratio
@@ -201,3 +199,17 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         p = self.head.patch_size
         mask_bhw = mask.reshape(-1, 1, *grid)
         return mask_bhw.repeat_interleave(p, 2).repeat_interleave(p, 3)
+
+
+def _scoped_preprocessor(
+    config: dict | nn.Module | None,
+) -> dict | nn.Module:
+    """A copy with mmpretrain's type by default, and mmpretrain's scope.
+
+    The base class would look the type up in the process's default scope,
+    which is another one once mmdet or mmseg has built something.
+    """
+    if isinstance(config, nn.Module):
+        return config
+    defaults = dict(type='SelfSupDataPreprocessor', _scope_='mmpretrain')
+    return {**defaults, **(config or {})}

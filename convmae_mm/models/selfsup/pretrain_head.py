@@ -32,7 +32,8 @@ class ConvMAEPretrainHead(MAEPretrainHead):
         in_channels: int = 3,
     ) -> None:
         super().__init__(
-            loss=loss,
+            # mmpretrain's losses, whatever the process's default scope is
+            loss={'_scope_': 'mmpretrain', **loss},
             norm_pix=norm_pix,
             patch_size=patch_size,
             in_channels=in_channels,
