@@ -37,11 +37,11 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=4,
+        end=3,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=4)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=3)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # What the library's inferencer draws with.

@@ -31,11 +31,11 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=6,
+        end=9,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=6)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=9, val_interval=9)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # What the library's inferencer draws with.
