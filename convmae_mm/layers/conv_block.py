@@ -57,20 +57,24 @@ class MaskedConvBlock(nn.Module):
         channels: C.
         mlp_ratio: Hidden width of the MLP over C.
         drop_path: Probability that a residual branch is dropped.
+        norm_eps: LayerNorm's eps; 1e-5 in all released networks but one.
     """
 
     def __init__(
-        self, channels: int, mlp_ratio: float = 4.0, drop_path: float = 0.0
+        self,
+        channels: int,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        norm_eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        # eps 1e-5: released weights were trained with LayerNorm's default
-        self.norm1 = nn.LayerNorm(channels, eps=1e-5)
+        self.norm1 = nn.LayerNorm(channels, eps=norm_eps)
         self.conv1 = nn.Linear(channels, channels)
         self.depthwise = nn.Conv2d(
             channels, channels, kernel_size=5, padding=2, groups=channels
         )
         self.conv2 = nn.Linear(channels, channels)
-        self.norm2 = nn.LayerNorm(channels, eps=1e-5)
+        self.norm2 = nn.LayerNorm(channels, eps=norm_eps)
         self.mlp = build_mlp(channels, mlp_ratio)
         self.drop_path = DropPath(drop_path)
 

@@ -8,38 +8,61 @@ from torch import Tensor, nn
 
 from convmae_mm.ops.windows import WindowPlan
 
+from .layer_scale import LayerScale
 from .mlp import build_mlp
+from .relative_position import DecomposedRelativePosition, RelativePositionBias
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with an optional bias on the logits.
+    """Multi-head self-attention with optional relative positions.
 
     Args:
         channels: C.
         num_heads: Number of heads; must divide C.
+        rel_pos: Relative positions of this layer alone.
     """
 
-    def __init__(self, channels: int, num_heads: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        rel_pos: RelativePositionBias
+        | DecomposedRelativePosition
+        | None = None,
+    ) -> None:
         super().__init__()
         if channels % num_heads:
             raise ValueError(f'{channels=} must be divisible by {num_heads=}')
         self.num_heads = num_heads
+        self.scale = (channels // num_heads) ** -0.5
         self.qkv = nn.Linear(channels, 3 * channels)
+        self.rel_pos = rel_pos
         self.proj = nn.Linear(channels, channels)
 
-    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        bias: Tensor | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> Tensor:
         """Attend among the tokens of each sequence.
 
         Args:
             tokens: (N, L, C).
             bias: Added to the logits; broadcastable to (N, heads, L, L).
+            grid: (H, W) of the tokens; needed by ``rel_pos``.
         """
         batch, length, channels = tokens.shape
         qkv = self.qkv(tokens).reshape(batch, length, 3, self.num_heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        if self.rel_pos is not None:
+            assert grid is not None and bias is None
+            query, key, bias = self.rel_pos.relate(query, key, grid)
         if bias is not None:
             bias = bias.to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, bias)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, bias, scale=self.scale
+        )
         return self.proj(mixed.transpose(1, 2).reshape(tokens.shape))
 
 
@@ -51,6 +74,9 @@ class TransformerBlock(nn.Module):
         num_heads: Number of attention heads; must divide C.
         mlp_ratio: Hidden width of the MLP over C.
         drop_path: Probability that a residual branch is dropped.
+        rel_pos: Relative positions of this block alone.
+        layer_scale: Whether each branch is multiplied by a learned vector.
+        norm_eps: LayerNorm's eps; 1e-6 in all released networks but one.
     """
 
     def __init__(
@@ -59,13 +85,19 @@ class TransformerBlock(nn.Module):
         num_heads: int,
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
+        rel_pos: RelativePositionBias
+        | DecomposedRelativePosition
+        | None = None,
+        layer_scale: bool = False,
+        norm_eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        # eps 1e-6: as the released weights were trained
-        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
-        self.attn = Attention(channels, num_heads)
-        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+        self.norm1 = nn.LayerNorm(channels, eps=norm_eps)
+        self.attn = Attention(channels, num_heads, rel_pos)
+        self.scale1 = LayerScale(channels) if layer_scale else nn.Identity()
+        self.norm2 = nn.LayerNorm(channels, eps=norm_eps)
         self.mlp = build_mlp(channels, mlp_ratio)
+        self.scale2 = LayerScale(channels) if layer_scale else nn.Identity()
         self.drop_path = DropPath(drop_path)
 
     def forward(
@@ -73,6 +105,7 @@ class TransformerBlock(nn.Module):
         tokens: Tensor,
         bias: Tensor | None = None,
         windows: WindowPlan | None = None,
+        grid: tuple[int, int] | None = None,
     ) -> Tensor:
         """Transform a sequence of tokens.
 
@@ -82,14 +115,22 @@ class TransformerBlock(nn.Module):
                 per window when ``windows`` is given.
             windows: Attend inside these windows of the token grid; among
                 all tokens if None.
+            grid: (H, W) of the tokens; needed by relative positions unless
+                ``windows`` is given.
         """
-        mixed = self._attend(self.norm1(tokens), bias, windows)
-        tokens = tokens + self.drop_path(mixed)
-        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+        mixed = self._attend(self.norm1(tokens), bias, windows, grid)
+        tokens = tokens + self.drop_path(self.scale1(mixed))
+        mixed = self.mlp(self.norm2(tokens))
+        return tokens + self.drop_path(self.scale2(mixed))
 
     def _attend(
-        self, tokens: Tensor, bias: Tensor | None, windows: WindowPlan | None
+        self,
+        tokens: Tensor,
+        bias: Tensor | None,
+        windows: WindowPlan | None,
+        grid: tuple[int, int] | None,
     ) -> Tensor:
         if windows is None:
-            return self.attn(tokens, bias)
-        return windows.merge(self.attn(windows.partition(tokens), bias))
+            return self.attn(tokens, bias, grid)
+        mixed = self.attn(windows.partition(tokens), bias, windows.window)
+        return windows.merge(mixed)

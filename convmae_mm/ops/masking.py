@@ -8,8 +8,8 @@ convolution acts inside one cell or one patch. So the encoder stores only the
 visible patches, as ``B x V`` little maps, and the depthwise convolution alone
 sees them in their place among zeros: the paper's masked convolution.
 
-Legend: B batch, H W stage-3 grid, L = H * W patches, V visible patches,
-k cells along one side of a patch, C channels.
+Legend: B batch, N masks, H W stage-3 grid, L = H * W patches, V visible
+patches, k cells along one side of a patch, C channels.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PatchMask:
-    """A random choice of visible patches.
+    """Random choices of visible patches, one or more for each image.
+
+    N = M B masks for B images with M masks each; row r belongs to image
+    r % B, so that the first B rows are the first masks.
 
     Attributes:
-        ids_keep: Indices (B, V) of the visible patches, in the order in
+        ids_keep: Indices (N, V) of the visible patches, in the order in
             which the encoder processes them.
-        ids_restore: Positions (B, L): patch ``l`` is entry
-            ``ids_restore[b, l]`` of the visible patches followed by the
+        ids_restore: Positions (N, L): patch ``l`` is entry
+            ``ids_restore[r, l]`` of the visible patches followed by the
             masked ones.
-        mask: bool (B, L), True = masked.
+        mask: bool (N, L), True = masked.
     """
 
     ids_keep: Tensor
@@ -55,20 +58,39 @@ def count_visible(num_patches: int, mask_ratio: float) -> int:
     return num_visible
 
 
-def mask_from_noise(noise: Tensor, num_visible: int) -> PatchMask:
+def mask_from_noise(
+    noise: Tensor, num_visible: int, num_masks: int = 1
+) -> PatchMask:
     """Keep the ``num_visible`` patches with the smallest noise.
+
+    Further masks are complementary: the second keeps the patches with the
+    next smallest noise, and so on. No patch is visible in two of them.
 
     Args:
         noise: (B, L), any real numbers.
         num_visible: V, from 1 to L.
+        num_masks: M; M V must not exceed L.
+
+    Raises:
+        ValueError: If there are not enough patches.
     """
     num_patches = noise.shape[1]
     if not 1 <= num_visible <= num_patches:
         raise ValueError(f'{num_visible=} must lie in 1..{num_patches}')
+    if not 1 <= num_masks <= num_patches // num_visible:
+        raise ValueError(
+            f'{num_masks=} must lie in 1..{num_patches // num_visible}: each '
+            f'shows {num_visible} of {num_patches} patches that no other '
+            'shows'
+        )
     ids_shuffle = noise.argsort(dim=1)
-    ids_restore = ids_shuffle.argsort(dim=1)
+    rank = ids_shuffle.argsort(dim=1)  # (B, L)
+    # Mask m begins with the patches of rank m V; the others follow in turn.
+    starts = [m * num_visible for m in range(num_masks)]
+    ids_restore = torch.cat([(rank - s) % num_patches for s in starts])
+    ids_keep = torch.cat([ids_shuffle[:, s : s + num_visible] for s in starts])
     return PatchMask(
-        ids_keep=ids_shuffle[:, :num_visible],
+        ids_keep=ids_keep,
         ids_restore=ids_restore,
         mask=ids_restore >= num_visible,
     )
@@ -79,21 +101,23 @@ class VisibleCells:
     """Where the k x k cells of the visible patches lie in the whole map.
 
     Attributes:
-        index: (B * V * k * k,), positions in the flattened (B, H k, W k) map.
+        index: (N * V * k * k,), positions in the flattened (B, H k, W k) map.
         map_shape: (B, H k, W k).
+        num_masks: N; a multiple of B, and B unless images have several masks.
         cells: k.
     """
 
     index: Tensor
     map_shape: tuple[int, int, int]
+    num_masks: int
     cells: int
 
     def gather(self, map_bhwc: Tensor) -> Tensor:
-        """Cut the visible patches out: (B, H k, W k, C) -> (B, V, k, k, C)."""
+        """Cut the visible patches out: (B, H k, W k, C) -> (N, V, k, k, C)."""
         channels = map_bhwc.shape[-1]
         rows = map_bhwc.reshape(-1, channels).index_select(0, self.index)
-        batch = self.map_shape[0]
-        return rows.reshape(batch, -1, self.cells, self.cells, channels)
+        cells = (self.cells, self.cells)
+        return rows.reshape(self.num_masks, -1, *cells, channels)
 
     def scatter(self, patches: Tensor) -> Tensor:
         """Put (B, V, k, k, C) in place among zeros: (B, H k, W k, C)."""
@@ -105,28 +129,37 @@ class VisibleCells:
 
 
 def locate_visible_cells(
-    ids_keep: Tensor, grid: tuple[int, int], cells: int
+    ids_keep: Tensor,
+    grid: tuple[int, int],
+    cells: int,
+    num_images: int | None = None,
 ) -> VisibleCells:
     """Find the cells of the visible patches in a map with k cells a side.
 
     Args:
-        ids_keep: (B, V), indices into the flattened ``grid``.
+        ids_keep: (N, V), indices into the flattened ``grid``.
         grid: (H, W) of the patches.
         cells: k: 16 for pixels, 4 for stage 1, 2 for stage 2.
+        num_images: B, if the N masks lie in fewer maps: row r in map r % B.
+            Such cells can be gathered, not scattered: they overlap.
     """
-    batch = ids_keep.shape[0]
+    num_masks = ids_keep.shape[0]
+    batch = num_images or num_masks
     height, width = grid
     device = ids_keep.device
-    rows = torch.div(ids_keep, width, rounding_mode='floor') * cells  # (B, V)
+    rows = torch.div(ids_keep, width, rounding_mode='floor') * cells  # (N, V)
     columns = ids_keep % width * cells
     offset = torch.arange(cells, device=device)
-    images = torch.arange(batch, device=device)[:, None, None, None]
-    y = rows[:, :, None, None] + offset[:, None]  # (B, V, k, 1)
-    x = columns[:, :, None, None] + offset  # (B, V, 1, k)
+    images = torch.arange(num_masks, device=device) % batch
+    y = rows[:, :, None, None] + offset[:, None]  # (N, V, k, 1)
+    x = columns[:, :, None, None] + offset  # (N, V, 1, k)
     map_height, map_width = height * cells, width * cells
-    index = (images * map_height + y) * map_width + x  # (B, V, k, k)
+    index = (
+        images[:, None, None, None] * map_height + y
+    ) * map_width + x  # (N, V, k, k)
     return VisibleCells(
         index=index.flatten(),
         map_shape=(batch, map_height, map_width),
+        num_masks=num_masks,
         cells=cells,
     )

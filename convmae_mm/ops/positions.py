@@ -132,3 +132,49 @@ def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
     flipped = maps.flip(1, 2)
     slides = flipped.unfold(1, height, 1).unfold(2, width, 1)
     return slides.flip(1, 2).reshape(-1, height * width, height * width)
+
+
+def fit_offset_vectors(vectors: Tensor, side: int) -> Tensor:
+    """Resize vectors (N, d), one for each offset, to (2 side - 1, d), linear.
+
+    As in ViTDet, where the offsets of the query and of the key differ in
+    sign only.
+    """
+    wanted = 2 * side - 1
+    if len(vectors) == wanted:
+        return vectors
+    curves = vectors.t()[None].float()  # (1, d, N)
+    curves = F.interpolate(curves, size=wanted, mode='linear')
+    return curves[0].t().to(vectors.dtype)
+
+
+def gather_offset_vectors(vectors: Tensor, side: int) -> Tensor:
+    """The vector for each pair of positions along one axis.
+
+    Args:
+        vectors: (N, d), one for each offset; resized if N is not
+            2 * side - 1.
+        side: Number of positions.
+
+    Returns:
+        (side, side, d): entry (i, j) for a query at i and a key at j, whose
+        offset i - j is row i - j + side - 1.
+    """
+    positions = torch.arange(side, device=vectors.device)
+    offsets = positions[:, None] - positions + side - 1
+    return fit_offset_vectors(vectors, side)[offsets]
+
+
+def one_hot_coordinates(grid: tuple[int, int], like: Tensor) -> Tensor:
+    """A code (L, H + W) of the row and the column of each token.
+
+    Args:
+        grid: (H, W).
+        like: Gives dtype and device.
+    """
+    height, width = grid
+    rows = torch.eye(height, dtype=like.dtype, device=like.device)
+    columns = torch.eye(width, dtype=like.dtype, device=like.device)
+    return torch.cat(
+        [rows.repeat_interleave(width, 0), columns.repeat(height, 1)], dim=1
+    )

@@ -32,6 +32,16 @@ class WindowPlan:
     pad: tuple[int, int, int, int]
 
     @property
+    def is_padded(self) -> bool:
+        """Whether a window holds anything but tokens of the grid."""
+        return any(self.pad)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The grid of tokens in a window, (w, w)."""
+        return self.window_size, self.window_size
+
+    @property
     def padded_grid(self) -> tuple[int, int]:
         """The grid after padding, a multiple of the window size."""
         left, right, top, bottom = self.pad

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from convmae_mm import ConvMAE
+from convmae_mm.layers import DecomposedRelativePosition
 from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
 from convmae_mm.ops.positions import build_sincos_positions
 
@@ -16,24 +17,35 @@ SIZES = [(333, 500), (64, 64), (17, 200), (1, 1)]
 
 
 def build(**settings) -> ConvMAE:
-    """A tiny network whose position tables matter."""
+    """A tiny network whose relative positions and scales matter."""
     torch.manual_seed(0)
     backbone = ConvMAE(**{'arch': TINY, 'img_size': 64, **settings})
     for name, parameter in backbone.named_parameters():
-        if name.endswith('rel_pos.table'):
+        if 'rel_pos.' in name:
             torch.nn.init.normal_(parameter)
+        if '.scale' in name:
+            torch.nn.init.uniform_(parameter)
     return backbone.eval()
+
+
+def all_maps(mode: str) -> dict:
+    """Settings that return every map of a mode."""
+    return dict(mode=mode, out_indices=range(mode_zoo[mode].num_maps))
 
 
 @pytest.mark.parametrize('mode', mode_zoo)
 @pytest.mark.parametrize('size', SIZES)
 def test_four_strides_at_any_size(mode: str, size: tuple[int, int]) -> None:
-    maps = build(mode=mode)(torch.randn(2, 3, *size))
+    maps = build(**all_maps(mode))(torch.randn(2, 3, *size))
+    assert len(maps) == (3 if mode == 'vitdet' else 4)
     padded = [math.ceil(side / 16) * 16 for side in size]
     for features, stride, channels in zip(
-        maps, (4, 8, 16, 32), (8, 12, 16, 16), strict=True
+        maps, (4, 8, 16, 32), (8, 12, 16, 16), strict=False
     ):
         expected = [math.ceil(side / stride) for side in padded]
+        if mode == 'seg' and stride == 32:
+            # a 3 x 3 convolution of stride 2 that does not pad
+            expected = [max(1, (side // 16 - 1) // 2) for side in padded]
         assert features.shape == (2, channels, *expected)
         assert features.isfinite().all()
 
@@ -53,7 +65,7 @@ def test_detection_mode_trains_at_detection_sizes(
 
 @pytest.mark.parametrize('mode', mode_zoo)
 def test_every_parameter_gets_a_gradient(mode: str) -> None:
-    backbone = build(mode=mode).train()
+    backbone = build(**all_maps(mode)).train()
     maps = backbone(torch.randn(2, 3, 64, 96))
     sum(features.square().mean() for features in maps).backward()
     for name, parameter in backbone.named_parameters():
@@ -62,13 +74,13 @@ def test_every_parameter_gets_a_gradient(mode: str) -> None:
 
 @pytest.mark.parametrize('mode', mode_zoo)
 def test_images_of_a_batch_do_not_mix(mode: str) -> None:
-    backbone = build(mode=mode).double()
+    backbone = build(**all_maps(mode)).double()
     images = torch.randn(3, 3, 80, 176, dtype=torch.float64)
     together = backbone(images)
     for index in range(3):
         alone = backbone(images[index : index + 1])
-        for all_maps, one in zip(together, alone, strict=True):
-            assert torch.allclose(all_maps[index : index + 1], one)
+        for of_all, of_one in zip(together, alone, strict=True):
+            assert torch.allclose(of_all[index : index + 1], of_one)
 
 
 def test_padding_changes_nothing_but_the_border() -> None:
@@ -92,15 +104,91 @@ def test_plain_and_detection_agree_on_one_window() -> None:
         'window_rel_pos.table',
         'global_rel_pos.table',
     ]
-    # blocks with shift 3 would cut the 7 x 7 grid, so keep the unshifted
-    for backbone in (plain, detection):
-        backbone.window_block_indexes = ()
     images = torch.randn(1, 3, 112, 112)
-    for ours, theirs in zip(plain(images), detection(images), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
-    detection.window_block_indexes = (0,)
-    for ours, theirs in zip(plain(images), detection(images), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
+    # blocks with shift 3 would cut the 7 x 7 grid: no windows, and one
+    for indexes in ((), (0,)):
+        detection = ConvMAE(
+            TINY,
+            mode='detection',
+            img_size=112,
+            window_block_indexes=indexes,
+        ).eval()
+        detection.load_state_dict(plain.state_dict(), strict=False)
+        for ours, theirs in zip(plain(images), detection(images), strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_plain_weights_begin_every_mode(mode: str) -> None:
+    """What a mode adds changes no feature until it is trained.
+
+    But for the eps of its norms, and for attending in windows.
+    """
+    torch.manual_seed(0)
+    plain = ConvMAE(TINY, img_size=64).eval()
+    windows = mode_zoo[mode].window_block_indexes
+    other = ConvMAE(
+        TINY,
+        mode=mode,
+        img_size=64,
+        out_indices=(0, 1, 2),
+        window_block_indexes=() if windows else None,
+    ).eval()
+    result = other.load_state_dict(plain.state_dict(), strict=False)
+    assert not result.unexpected_keys
+    assert all(
+        'rel_pos' in name or '.scale' in name for name in result.missing_keys
+    )
+    images = torch.randn(1, 3, 64, 64)
+    for ours, theirs in zip(plain(images)[:3], other(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=2e-3, rtol=1e-3)
+
+
+def test_attention_equals_the_sum_of_its_terms() -> None:
+    """Folding the decomposed positions is the sum that ViTDet states."""
+    torch.manual_seed(0)
+    rel_pos = DecomposedRelativePosition((3, 5), 4).double()
+    for parameter in rel_pos.parameters():
+        torch.nn.init.normal_(parameter)
+    query, key = torch.randn(2, 1, 2, 15, 4, dtype=torch.float64).unbind()
+    q, k, bias = rel_pos.relate(query, key, (3, 5))
+    assert bias is None
+    logits = q @ k.transpose(-2, -1) / 4**0.5
+    rows, columns = torch.arange(15) // 5, torch.arange(15) % 5
+    for i in range(15):
+        for j in range(15):
+            dy, dx = rows[i] - rows[j] + 2, columns[i] - columns[j] + 4
+            expected = (query[0, :, i] * key[0, :, j]).sum(-1) / 2
+            expected = expected + query[0, :, i] @ rel_pos.height[dy]
+            expected = expected + query[0, :, i] @ rel_pos.width[dx]
+            assert torch.allclose(logits[0, :, i, j], expected)
+
+
+@pytest.mark.parametrize('mode', ['mimdet', 'vitdet'])
+def test_window_size_replaces_the_modes_own(mode: str) -> None:
+    images = torch.randn(1, 3, 96, 96)
+    narrow = build(mode=mode, window_size=3, out_indices=(2,))
+    assert narrow(images)[0].shape == (1, 16, 6, 6)
+    tables = [narrow.window_rel_pos, narrow.blocks3[2].attn.rel_pos]
+    assert {getattr(table, 'grid', None) for table in tables} == {None, (3, 3)}
+
+
+def test_padding_of_windows_is_a_key_in_vitdet_alone() -> None:
+    """A window of padding dilutes attention where padding is a key."""
+    for mode, differs in (('vitdet', True), ('mimdet', False)):
+        outputs = []
+        for side in (4, 5):  # one window of 4 x 4 tokens, or padded to 5 x 5
+            torch.manual_seed(0)
+            backbone = ConvMAE(
+                {**TINY, 'depths': (1, 1, 1)},
+                mode=mode,
+                img_size=64,
+                window_size=side,
+                window_block_indexes=(0,),
+                out_indices=(2,),
+            ).eval()
+            outputs.append(backbone(torch.ones(1, 3, 64, 64))[0])
+        assert torch.allclose(*outputs, atol=1e-6) != differs
 
 
 def test_windows_bound_the_attention() -> None:
@@ -124,10 +212,11 @@ def test_windows_bound_the_attention() -> None:
 
 @pytest.mark.parametrize('mode', mode_zoo)
 def test_checkpointing_changes_no_gradient(mode: str) -> None:
-    images = torch.randn(1, 3, 64, 80)
+    # two images: BatchNorm of one value has no gradient
+    images = torch.randn(2, 3, 64, 80)
     gradients = []
     for with_cp in (False, True):
-        backbone = build(mode=mode, with_cp=with_cp).double().train()
+        backbone = build(**all_maps(mode), with_cp=with_cp).double().train()
         maps = backbone(images.double())
         sum(features.square().mean() for features in maps).backward()
         gradients.append([p.grad for p in backbone.parameters()])
@@ -199,13 +288,27 @@ def test_parameters_of_the_published_classifiers(
     assert count / 1e6 == pytest.approx(millions, abs=0.005)
 
 
-def test_position_tables_of_another_size_are_resized_on_load() -> None:
-    small = build(mode='detection', img_size=64)
-    large = build(mode='detection', img_size=128)
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_position_tables_of_another_size_are_resized_on_load(
+    mode: str,
+) -> None:
+    small = build(mode=mode, img_size=64)
+    large = build(mode=mode, img_size=128)
     large.load_state_dict(small.state_dict(), strict=True)
     images = torch.randn(1, 3, 128, 128)
     for ours, theirs in zip(large(images), small(images), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_position_embedding_keeps_the_size_of_pretraining() -> None:
+    backbone = build(mode='vitdet', img_size=128, pretrain_img_size=64)
+    assert backbone.pos_embed.shape == (1, 16, 16)
+    assert backbone.blocks3[1].attn.rel_pos.height.shape == (15, 8)
+
+
+def test_tables_of_an_unknown_grid_are_refused() -> None:
+    small = build(mode='detection', img_size=64)
+    large = build(mode='detection', img_size=128)
     oblong = build(img_size=(32, 96))
     with pytest.raises(ValueError, match='12 patches is not square'):
         build(img_size=64).load_state_dict(oblong.state_dict())
@@ -278,6 +381,12 @@ def test_layer_depth_over_real_names() -> None:
         ),
         (dict(img_size=100), r'img_size=100.*divisible by 16'),
         (dict(out_indices=(4,)), r'out_indices=\(4,\)'),
+        (
+            dict(mode='vitdet', out_indices=(3,)),
+            r'out_indices=\(3,\).*E1\.\.E3',
+        ),
+        (dict(mode='seg', window_size=7), "mode='seg' has no window"),
+        (dict(mode='mimdet', window_size=0), 'window_size=0'),
         (dict(out_indices=()), r'out_indices=\(\)'),
         (dict(frozen_stages=4), r'frozen_stages=4'),
     ],

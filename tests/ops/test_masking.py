@@ -69,3 +69,23 @@ def test_scatter_fills_the_rest_with_zeros(cells: int) -> None:
     whole = visible.scatter(patches)
     assert torch.equal(visible.gather(whole), patches)
     assert (whole != 0).sum() == patches.numel()
+
+
+def test_complementary_masks_show_each_patch_once() -> None:
+    noise = torch.rand(3, 20)
+    masks = mask_from_noise(noise, num_visible=5, num_masks=4)
+    assert masks.ids_keep.shape == (12, 5)
+    visible = (~masks.mask).reshape(4, 3, 20).sum(0)
+    assert (visible == 1).all()
+    for row, ids in enumerate(masks.ids_keep):
+        # row r is mask r // 3 of image r % 3
+        assert torch.equal(noise[row % 3].argsort()[5 * (row // 3) :][:5], ids)
+        assert torch.equal(masks.ids_restore[row, ids], torch.arange(5))
+        assert not masks.mask[row, ids].any()
+    first = mask_from_noise(noise, num_visible=5)
+    assert torch.equal(masks.ids_restore[:3], first.ids_restore)
+
+
+def test_more_masks_than_patches_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r'num_masks=5 must lie in 1\.\.4'):
+        mask_from_noise(torch.rand(1, 20), num_visible=5, num_masks=5)

@@ -23,26 +23,30 @@ from torch.utils.checkpoint import checkpoint
 
 from convmae_mm.layers import (
     ConvPatchEmbed,
+    DecomposedRelativePosition,
     MaskedConvBlock,
     RelativePositionBias,
     TransformerBlock,
 )
 from convmae_mm.ops.masking import locate_visible_cells
-from convmae_mm.ops.patches import (
-    PATCH_SIZE,
-    pad_to_patches,
-    patch_grid,
-    resolve_grid,
-)
+from convmae_mm.ops.patches import PATCH_SIZE, pad_to_patches, resolve_grid
 from convmae_mm.ops.positions import (
     build_sincos_positions,
     fit_positions,
     resize_positions,
 )
-from convmae_mm.ops.windows import WindowPlan, plan_windows
 from convmae_mm.registry import MODELS
 
-from .variants import Arch, resolve_arch, resolve_mode, resolve_window_blocks
+from .inputs import check_images, check_visible
+from .variants import (
+    Arch,
+    LastMap,
+    RelativePosition,
+    resolve_arch,
+    resolve_mode,
+    resolve_out_indices,
+)
+from .window_blocks import plan_window_blocks
 
 STAGE1_CELLS = 4  # cells of stage 1 along one side of a patch
 STAGE2_CELLS = 2
@@ -77,22 +81,28 @@ class ConvMAE(BaseModule):
     Args:
         arch: 'small', 'base', 'large', 'huge', or a dict with ``embed_dims``,
             ``depths``, ``num_heads`` and optionally ``mlp_ratios``.
-        mode: 'plain' (pretraining, classification, segmentation), or
-            'detection': blocks 1, 4, 7 and 11 of stage 3 (counted from 1)
-            attend in 7 x 7 windows, alternately shifted by 3, and relative
-            positions bias the attention.
-        img_size: Size in pixels, a number or (height, width), that position
-            tables are stored for; other inputs, and tables of a checkpoint
-            for another size, are interpolated.
+        mode: A row of ``mode_zoo``: 'plain' (pretraining, classification,
+            segmentation), 'detection' (the paper's: blocks 1, 4, 7 and 11 of
+            stage 3, counted from 1, attend in 7 x 7 windows), or what the
+            authors released: 'mimdet' and 'vitdet' for detection, 'seg' for
+            segmentation.
+        img_size: Size in pixels, a number or (height, width), that tables
+            of positions are stored for; other inputs, and tables of a
+            checkpoint for another size, are interpolated.
+        pretrain_img_size: The same for the absolute position embedding
+            alone, if it is to keep the size it was pretrained at and be
+            interpolated in every forward pass.
         in_channels: Channels of the input.
+        window_size: Side of a window in tokens, instead of the mode's own.
         window_block_indexes: 0-based stage-3 blocks with window attention,
             instead of the mode's own; for other depths than 11.
-        out_indices: Which of E1..E4 to return, 0..3.
+        out_indices: Which of E1..E4 to return, 0..3. By default all that the
+            mode has, and E3 alone in 'vitdet'.
         drop_path_rate: Stochastic depth of the last block; grows linearly
             from 0 at the first.
         frozen_stages: -1 trains everything, 0 freezes the first patch
             embedding, k = 1..3 stages 1..k with their patch embeddings; 3
-            also freezes the position tables.
+            also freezes the position tables, but not the E4 of 'seg'.
         with_cp: Recompute each block in the backward pass to save memory.
         init_cfg: mmengine's initialisation config.
 
@@ -105,9 +115,11 @@ class ConvMAE(BaseModule):
         arch: str | Mapping | Arch = 'base',
         mode: str = 'plain',
         img_size: int | Sequence[int] = 224,
+        pretrain_img_size: int | Sequence[int] | None = None,
         in_channels: int = 3,
+        window_size: int | None = None,
         window_block_indexes: Sequence[int] | None = None,
-        out_indices: Sequence[int] = (0, 1, 2, 3),
+        out_indices: Sequence[int] | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         with_cp: bool = False,
@@ -116,56 +128,97 @@ class ConvMAE(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.arch = resolve_arch(arch)
         self.mode = mode
+        self.settings = resolve_mode(
+            mode, self.arch.depths[2], window_size, window_block_indexes
+        )
+        self.window_block_indexes = self.settings.window_block_indexes
         self.grid = resolve_grid(img_size)
+        self.pos_embed_grid = resolve_grid(pretrain_img_size or img_size)
         self.in_channels = in_channels
-        self.out_indices = _check_out_indices(out_indices)
+        self.out_indices = resolve_out_indices(self.settings, out_indices)
         self.frozen_stages = _check_frozen_stages(frozen_stages)
         self.with_cp = with_cp
-        self.window_block_indexes = resolve_window_blocks(
-            mode, window_block_indexes, self.arch.depths[2]
-        )
         self._build_stages(drop_path_rate)
         self._build_positions()
+        self._build_last_map()
         self._init_as_released()
         self._freeze_stages()
 
     def _build_stages(self, drop_path_rate: float) -> None:
         dims, depths = self.arch.embed_dims, self.arch.depths
-        ratios = self.arch.mlp_ratios
-        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
+        rates = np.linspace(0, drop_path_rate, sum(depths)).tolist()
+        rates1, rates2 = rates[: depths[0]], rates[depths[0] : -depths[2]]
         self.patch_embed1 = ConvPatchEmbed(self.in_channels, dims[0], 4)
-        self.blocks1 = nn.ModuleList(
-            MaskedConvBlock(dims[0], ratios[0], next(rates))
-            for _ in range(depths[0])
-        )
+        self.blocks1 = self._build_conv_blocks(0, rates1)
         self.patch_embed2 = ConvPatchEmbed(dims[0], dims[1], 2)
-        self.blocks2 = nn.ModuleList(
-            MaskedConvBlock(dims[1], ratios[1], next(rates))
-            for _ in range(depths[1])
-        )
+        self.blocks2 = self._build_conv_blocks(1, rates2)
         self.patch_embed3 = ConvPatchEmbed(dims[1], dims[2], 2)
         self.patch_embed4 = nn.Linear(dims[2], dims[2])
         self.blocks3 = nn.ModuleList(
             TransformerBlock(
-                dims[2], self.arch.num_heads, ratios[2], next(rates)
+                dims[2],
+                self.arch.num_heads,
+                self.arch.mlp_ratios[2],
+                rate,
+                rel_pos=self._build_block_positions(index),
+                layer_scale=self.settings.layer_scale,
+                norm_eps=self.settings.attention_norm_eps,
             )
-            for _ in range(depths[2])
+            for index, rate in enumerate(rates[-depths[2] :])
         )
 
+    def _build_conv_blocks(
+        self, stage: int, rates: Sequence[float]
+    ) -> nn.ModuleList:
+        channels, ratio = (
+            self.arch.embed_dims[stage],
+            self.arch.mlp_ratios[stage],
+        )
+        eps = self.settings.conv_norm_eps
+        return nn.ModuleList(
+            MaskedConvBlock(channels, ratio, rate, eps) for rate in rates
+        )
+
+    def _build_block_positions(
+        self, index: int
+    ) -> RelativePositionBias | DecomposedRelativePosition | None:
+        """The relative positions that stage-3 block ``index`` has alone."""
+        kind, heads = self.settings.relative_position, self.arch.num_heads
+        grid = self.grid
+        if index in self.window_block_indexes:
+            grid = (self.settings.window_size, self.settings.window_size)
+        if kind is RelativePosition.PER_BLOCK:
+            return RelativePositionBias(grid, heads)
+        if kind is RelativePosition.DECOMPOSED:
+            channels = self.arch.embed_dims[2] // heads
+            return DecomposedRelativePosition(grid, channels)
+        return None
+
     def _build_positions(self) -> None:
+        """Positions that all blocks share."""
         channels, heads = self.arch.embed_dims[2], self.arch.num_heads
-        height, width = self.grid
+        height, width = self.pos_embed_grid
         self.pos_embed = nn.Parameter(torch.zeros(1, height * width, channels))
         self.window_rel_pos: RelativePositionBias | None = None
         self.global_rel_pos: RelativePositionBias | None = None
-        mode = resolve_mode(self.mode)
-        if not mode.relative_position:
+        if self.settings.relative_position is not RelativePosition.SHARED:
             return
+        side = self.settings.window_size
         if self.window_block_indexes:
-            window = (mode.window_size, mode.window_size)
-            self.window_rel_pos = RelativePositionBias(window, heads)
+            self.window_rel_pos = RelativePositionBias((side, side), heads)
         if len(self.window_block_indexes) < self.arch.depths[2]:
             self.global_rel_pos = RelativePositionBias(self.grid, heads)
+
+    def _build_last_map(self) -> None:
+        """How E4 comes from E3, if it is asked for and learned."""
+        if self.settings.last_map is LastMap.CONVOLUTION:
+            if 3 in self.out_indices:
+                channels = self.arch.embed_dims[2]
+                self.downsample = nn.Sequential(
+                    nn.Conv2d(channels, channels, kernel_size=3, stride=2),
+                    nn.BatchNorm2d(channels),
+                    nn.GELU(),
+                )
 
     def _init_as_released(self) -> None:
         """Draw the weights as the released classifiers and detectors do.
@@ -188,7 +241,8 @@ class ConvMAE(BaseModule):
         embedding are drawn Xavier-uniform.
         """
         channels = self.arch.embed_dims[2]
-        self.pos_embed.data.copy_(build_sincos_positions(self.grid, channels))
+        positions = build_sincos_positions(self.pos_embed_grid, channels)
+        self.pos_embed.data.copy_(positions)
         self.pos_embed.requires_grad_(False)
         nn.init.xavier_uniform_(self.patch_embed3.proj.weight.flatten(1))
         for module in (self.patch_embed4, *self.blocks3.modules()):
@@ -205,16 +259,18 @@ class ConvMAE(BaseModule):
         Returns:
             Those of E1 (B, C1, h / 4, w / 4), E2 (B, C2, h / 8, w / 8),
             E3 (B, C3, h / 16, w / 16) and E4 (B, C3, h / 32, w / 32) that
-            ``out_indices`` names, for the padded size h, w.
+            ``out_indices`` names, for the padded size h, w. The E4 of mode
+            'seg' is one row and one column smaller: its convolution does not
+            pad.
         """
-        self._check_channels(images)
+        check_images(images, self.in_channels)
         x = pad_to_patches(images).permute(0, 2, 3, 1)
         e1 = self._run(self.blocks1, self.patch_embed1(x))
         e2 = self._run(self.blocks2, self.patch_embed2(e1))
         e3 = self._attend(self.patch_embed4(self.patch_embed3(e2)))
         maps = [x_bhwc.permute(0, 3, 1, 2) for x_bhwc in (e1, e2, e3)]
-        # ceil_mode: pooling drops no row of an odd grid
-        maps.append(F.max_pool2d(maps[2], 2, ceil_mode=True))
+        if 3 in self.out_indices:
+            maps.append(self._shrink(maps[2]))
         return tuple(maps[index] for index in self.out_indices)
 
     def forward_visible(
@@ -224,11 +280,26 @@ class ConvMAE(BaseModule):
 
         Args:
             images: (B, in_channels, 16 H, 16 W).
-            ids_keep: (B, V), indices of the visible patches in the H x W
-                grid, row by row.
+            ids_keep: (M B, V), indices of the visible patches in the H x W
+                grid, row by row. Row r belongs to image r % B: with M
+                masks of each image, the first B rows are the first masks.
+
+        Returns:
+            Features of the M B masked images.
+
+        Raises:
+            ValueError: In another mode than 'plain', and for wrong shapes.
         """
-        grid = self._check_masked_input(images, ids_keep)
-        pixels = locate_visible_cells(ids_keep, grid, PATCH_SIZE)
+        if self.mode != 'plain':
+            raise ValueError(
+                f'mode={self.mode!r} cannot encode masked images: pretrain in '
+                "mode='plain' and load the weights into this mode afterwards"
+            )
+        check_images(images, self.in_channels)
+        grid = check_visible(images, ids_keep)
+        pixels = locate_visible_cells(
+            ids_keep, grid, PATCH_SIZE, num_images=len(images)
+        )
         stage1 = locate_visible_cells(ids_keep, grid, STAGE1_CELLS)
         stage2 = locate_visible_cells(ids_keep, grid, STAGE2_CELLS)
         x = pixels.gather(images.permute(0, 2, 3, 1))
@@ -243,38 +314,38 @@ class ConvMAE(BaseModule):
         """Stage 3 on a whole map, (B, H, W, C3) in and out."""
         grid = (x_bhwc.shape[1], x_bhwc.shape[2])
         tokens = x_bhwc.flatten(1, 2) + self._positions(grid)
-        windows = iter(self._plan_windows(grid, len(x_bhwc)))
+        windows = iter(
+            plan_window_blocks(
+                self.settings,
+                grid,
+                len(x_bhwc),
+                self._window_bias(),
+                x_bhwc.device,
+            )
+        )
         global_bias = self._global_bias(grid)
         for index, block in enumerate(self.blocks3):
             if index in self.window_block_indexes:
                 plan, bias = next(windows)
                 tokens = self._call(block, tokens, bias, plan)
             else:
-                tokens = self._call(block, tokens, global_bias)
+                tokens = self._call(block, tokens, global_bias, None, grid)
         return tokens.reshape(x_bhwc.shape)
 
-    def _plan_windows(
-        self, grid: tuple[int, int], batch: int
-    ) -> list[tuple[WindowPlan, Tensor | None]]:
-        """For each window block in turn, its windows and their bias."""
-        if not self.window_block_indexes:
-            return []
-        mode = resolve_mode(self.mode)
-        side = (mode.window_size, mode.window_size)
-        bias = self.window_rel_pos(side) if self.window_rel_pos else None
-        plans = []
-        for shift in mode.window_shifts:
-            plan = plan_windows(grid, mode.window_size, shift)
-            mask = plan.key_mask(self.pos_embed.device)  # (n, w * w)
-            logits = mask.new_zeros(mask.shape, dtype=torch.float32)
-            logits = logits.masked_fill(~mask, -torch.inf)[:, None, None]
-            if bias is not None:
-                logits = logits + bias  # (n, heads, w * w, w * w)
-            plans.append((plan, logits.repeat(batch, 1, 1, 1)))
-        return [
-            plans[turn % len(plans)]
-            for turn in range(len(self.window_block_indexes))
-        ]
+    def _shrink(self, e3: Tensor) -> Tensor:
+        """E4 from E3 (B, C3, H, W)."""
+        if self.settings.last_map is LastMap.MAX_POOL:
+            # ceil_mode: pooling drops no row of an odd grid
+            return F.max_pool2d(e3, 2, ceil_mode=True)
+        # Images below 48 pixels have fewer cells than the kernel.
+        missing = [max(0, 3 - side) for side in e3.shape[2:]]
+        return self.downsample(F.pad(e3, (0, missing[1], 0, missing[0])))
+
+    def _window_bias(self) -> Tensor | None:
+        """The bias (heads, w * w, w * w) that the window blocks share."""
+        if self.window_rel_pos is None:
+            return None
+        return self.window_rel_pos(self.window_rel_pos.grid)
 
     def _global_bias(self, grid: tuple[int, int]) -> Tensor | None:
         """The bias (heads, L, L) that the global blocks share."""
@@ -283,7 +354,7 @@ class ConvMAE(BaseModule):
         return self.global_rel_pos(grid)
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
-        return resize_positions(self.pos_embed, self.grid, grid)
+        return resize_positions(self.pos_embed, self.pos_embed_grid, grid)
 
     def _run(self, blocks: nn.ModuleList, x: Tensor, *args: Any) -> Tensor:
         for block in blocks:
@@ -294,38 +365,6 @@ class ConvMAE(BaseModule):
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(block, *args, use_reentrant=False)
         return block(*args)
-
-    def _check_channels(self, images: Tensor) -> None:
-        if images.dim() != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f'images of shape {tuple(images.shape)} must be (B, '
-                f'{self.in_channels}, height, width); set in_channels to the '
-                'channels of your images'
-            )
-
-    def _check_masked_input(
-        self, images: Tensor, ids_keep: Tensor
-    ) -> tuple[int, int]:
-        """Check the input of ``forward_visible`` and return its grid."""
-        self._check_channels(images)
-        if self.mode != 'plain':
-            raise ValueError(
-                f'mode={self.mode!r} cannot encode masked images: pretrain in '
-                "mode='plain' and load the weights into this mode afterwards"
-            )
-        grid = patch_grid(images)
-        length = grid[0] * grid[1]
-        if ids_keep.dim() != 2 or len(ids_keep) != len(images):
-            raise ValueError(
-                f'ids_keep of shape {tuple(ids_keep.shape)} must be '
-                f'({len(images)}, V), a row for each image'
-            )
-        if not 1 <= ids_keep.shape[1] <= length:
-            raise ValueError(
-                f'{ids_keep.shape[1]} visible patches, but images of shape '
-                f'{tuple(images.shape)} have 1..{length}'
-            )
-        return grid
 
     def _freeze_stages(self) -> None:
         frozen: list[nn.Module] = []
@@ -360,7 +399,9 @@ class ConvMAE(BaseModule):
         """
         key = f'{prefix}pos_embed'
         if key in state_dict:
-            state_dict[key] = fit_positions(state_dict[key], self.grid)
+            state_dict[key] = fit_positions(
+                state_dict[key], self.pos_embed_grid
+            )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def get_layer_depth(
@@ -389,14 +430,6 @@ class ConvMAE(BaseModule):
         if stem == 'blocks3':
             return int(rest[0]) + 1, num_layers
         return num_layers - 1, num_layers
-
-
-def _check_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
-    if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-        raise ValueError(
-            f'{out_indices=} must name some of E1..E4 by 0, 1, 2, 3'
-        )
-    return tuple(out_indices)
 
 
 def _check_frozen_stages(frozen_stages: int) -> int:

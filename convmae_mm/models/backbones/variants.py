@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,74 @@ class Arch:
             )
 
 
+class RelativePosition(Enum):
+    """How stage 3 knows relative positions.
+
+    NONE: not at all. SHARED: one table for all window blocks and one for all
+    global blocks. PER_BLOCK: a table in each block. DECOMPOSED: in each
+    block, a vector for each vertical and each horizontal offset, multiplied
+    with the query.
+    """
+
+    NONE = 'none'
+    SHARED = 'shared'
+    PER_BLOCK = 'per block'
+    DECOMPOSED = 'decomposed'
+
+
+class LastMap(Enum):
+    """How E4 comes from E3: pooled, convolved, or not at all."""
+
+    MAX_POOL = 'max-pool'
+    CONVOLUTION = 'convolution'
+    NONE = 'none'
+
+
 @dataclass(frozen=True)
 class Mode:
-    """How stage 3 attends.
+    """What the released networks do differently, all but widths and depths.
 
     Attributes:
         window_block_indexes: 0-based stage-3 blocks with window attention;
             the others attend globally.
         window_size: Side of a window in stage-3 tokens.
-        window_shifts: Shifts in tokens that the window blocks take in turn.
-        relative_position: Whether one table for the window blocks and one
-            for the global blocks bias the attention.
+        shifted: Whether every second window block moves its windows by half
+            a window.
+        padding_is_key: Whether the zeros that fill incomplete windows up
+            take part in the attention.
+        relative_position: How stage 3 knows relative positions.
+        layer_scale: Whether stage 3 scales each residual branch by a learned
+            vector.
+        conv_norm_eps: LayerNorm's eps in the blocks of stages 1 and 2.
+        attention_norm_eps: The same in the blocks of stage 3.
+        last_map: How E4 is made.
     """
 
     window_block_indexes: tuple[int, ...] = ()
-    window_size: int = 7
-    window_shifts: tuple[int, ...] = (0,)
-    relative_position: bool = False
+    window_size: int = 0
+    shifted: bool = False
+    padding_is_key: bool = False
+    relative_position: RelativePosition = RelativePosition.NONE
+    layer_scale: bool = False
+    conv_norm_eps: float = 1e-5
+    attention_norm_eps: float = 1e-6
+    last_map: LastMap = LastMap.MAX_POOL
+
+    @property
+    def window_shifts(self) -> tuple[int, ...]:
+        """Shifts in tokens that the window blocks take in turn."""
+        return (0, self.window_size // 2) if self.shifted else (0,)
+
+    @property
+    def num_maps(self) -> int:
+        """How many of E1..E4 there are."""
+        return 3 if self.last_map is LastMap.NONE else 4
+
+    @property
+    def out_indices(self) -> tuple[int, ...]:
+        """The maps that the released network hands to its task."""
+        # The simple feature pyramid of detector 2 starts from E3 alone.
+        return (2,) if self.last_map is LastMap.NONE else (0, 1, 2, 3)
 
 
 # Table 1 of the paper, and the authors' v2 files for S, L and H.
@@ -67,14 +120,36 @@ arch_zoo: dict[str, Arch] = {
 }
 
 mode_zoo: dict[str, Mode] = {
-    # pretraining, classification and segmentation
+    # pretraining and classification
     'plain': Mode(),
     # section 3 of the paper: blocks 1, 4, 7 and 11 of stage 3
     'detection': Mode(
         window_block_indexes=(0, 3, 6, 10),
         window_size=7,
-        window_shifts=(0, 3),
-        relative_position=True,
+        shifted=True,
+        relative_position=RelativePosition.SHARED,
+    ),
+    # released detector 1: the same blocks are the global ones
+    'mimdet': Mode(
+        window_block_indexes=(1, 2, 4, 5, 7, 8, 9),
+        window_size=16,
+        relative_position=RelativePosition.SHARED,
+    ),
+    # released detector 2
+    'vitdet': Mode(
+        window_block_indexes=(0, 2, 3, 5, 6, 8, 9),
+        window_size=14,
+        padding_is_key=True,
+        relative_position=RelativePosition.DECOMPOSED,
+        conv_norm_eps=1e-6,
+        last_map=LastMap.NONE,
+    ),
+    # released segmentor
+    'seg': Mode(
+        relative_position=RelativePosition.PER_BLOCK,
+        layer_scale=True,
+        attention_norm_eps=1e-5,
+        last_map=LastMap.CONVOLUTION,
     ),
 }
 
@@ -104,39 +179,68 @@ def resolve_arch(arch: str | Arch | Mapping) -> Arch:
     return Arch(**arch)
 
 
-def resolve_mode(mode: str) -> Mode:
-    """Look a name up in ``mode_zoo``.
+def resolve_mode(
+    mode: str,
+    depth: int,
+    window_size: int | None = None,
+    window_block_indexes: Sequence[int] | None = None,
+) -> Mode:
+    """Look a name up in ``mode_zoo`` and apply a config's own windows.
+
+    Args:
+        mode: Name of the mode.
+        depth: Number of stage-3 blocks.
+        window_size: Replaces the mode's own; in tokens.
+        window_block_indexes: Replace the mode's own; 0-based.
 
     Raises:
-        ValueError: For an unknown name.
+        ValueError: For an unknown name, for windows in a mode that has none,
+            and for a block index that is out of range or given twice.
     """
     if mode not in mode_zoo:
         raise ValueError(f'unknown {mode=}; choose from {sorted(mode_zoo)}')
-    return mode_zoo[mode]
+    row = mode_zoo[mode]
+    given = {
+        'window_size': window_size,
+        'window_block_indexes': window_block_indexes,
+    }
+    changes: dict[str, Any] = {
+        name: v for name, v in given.items() if v is not None
+    }
+    if changes and not row.window_block_indexes:
+        raise ValueError(
+            f'{mode=} has no window attention, so {changes} cannot act; use '
+            "mode='detection', 'mimdet' or 'vitdet'"
+        )
+    if window_size is not None and window_size < 1:
+        raise ValueError(f'{window_size=} must be at least 1 token')
+    if window_block_indexes is not None:
+        changes['window_block_indexes'] = tuple(sorted(window_block_indexes))
+    row = replace(row, **changes)
+    _check_window_blocks(row.window_block_indexes, depth)
+    return row
 
 
-def resolve_window_blocks(
-    mode: str, indexes: Sequence[int] | None, depth: int
+def resolve_out_indices(
+    mode: Mode, out_indices: Sequence[int] | None
 ) -> tuple[int, ...]:
-    """The stage-3 blocks with window attention.
-
-    Args:
-        mode: Name of the mode, whose blocks are taken if ``indexes`` is None.
-        indexes: 0-based block indexes that replace the mode's own.
-        depth: Number of stage-3 blocks.
+    """Which of E1..E4 to return; the mode's own by default.
 
     Raises:
-        ValueError: If an index is out of range or given twice, or the mode
-            has no window attention at all.
+        ValueError: If a map is named that the mode does not have.
     """
-    default = resolve_mode(mode).window_block_indexes
-    if indexes is None:
-        indexes = default
-    elif not default:
+    if out_indices is None:
+        return mode.out_indices
+    known = range(mode.num_maps)
+    if not out_indices or not set(out_indices) <= set(known):
         raise ValueError(
-            f'{mode=} has no window attention, so window_block_indexes='
-            f"{tuple(indexes)} cannot act; use mode='detection'"
+            f'{out_indices=} must name some of E1..E{len(known)} by '
+            f'{", ".join(map(str, known))}: these are the maps of this mode'
         )
+    return tuple(out_indices)
+
+
+def _check_window_blocks(indexes: tuple[int, ...], depth: int) -> None:
     wrong = [index for index in indexes if not 0 <= index < depth]
     if wrong:
         raise ValueError(
@@ -145,5 +249,4 @@ def resolve_window_blocks(
             'fit this arch'
         )
     if len(set(indexes)) != len(indexes):
-        raise ValueError(f'window_block_indexes={tuple(indexes)} repeat')
-    return tuple(sorted(indexes))
+        raise ValueError(f'window_block_indexes={indexes} repeat')
