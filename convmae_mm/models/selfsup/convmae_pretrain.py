@@ -21,13 +21,17 @@ from convmae_mm.registry import MODELS
 class MaskedOutput:
     """What one masked pass computes.
 
+    N = M B rows for B images with M masks each: row r belongs to image
+    r % B. With one mask, N = B.
+
     Attributes:
-        latent: (B, V, C), the fused visible tokens after the norm, in the
+        latent: (N, V, C), the fused visible tokens after the norm, in the
             order of ``ids_keep``.
-        pred: (B, L, 768), predicted patches.
-        mask: bool (B, L), True = masked.
-        ids_restore: (B, L), see :class:`convmae_mm.ops.masking.PatchMask`.
-        loss: Scalar; nan if nothing is masked.
+        pred: (N, L, 768), predicted patches.
+        mask: bool (N, L), True = masked.
+        ids_restore: (B, L), the rank of each patch's noise: mask m shows the
+            patches of the ranks m V to (m + 1) V - 1.
+        loss: Scalar, the mean over all masks; nan if nothing is masked.
     """
 
     latent: Tensor
@@ -68,12 +72,15 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         neck: Config of the :class:`ConvMAEPretrainDecoder`.
         head: Config of the :class:`ConvMAEPretrainHead`.
         mask_ratio: Share of masked patches, at least 0 and below 1.
+        num_masks: Complementary masks of each image in one step. 4 at a mask
+            ratio of 0.75 is the authors' FastConvMAE: every patch is visible
+            in one of the four, and is cut out and embedded once.
         data_preprocessor: Config of the data preprocessor, by default
             mmpretrain's ``SelfSupDataPreprocessor``.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: For a mask ratio out of range.
+        ValueError: For a mask ratio or a number of masks out of range.
     """
 
     def __init__(
@@ -82,11 +89,18 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         neck: dict | nn.Module,
         head: dict | nn.Module,
         mask_ratio: float = 0.75,
+        num_masks: int = 1,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         if not 0 <= mask_ratio < 1:
             raise ValueError(f'{mask_ratio=} must be at least 0 and below 1')
+        if num_masks < 1 or num_masks * (1 - mask_ratio) > 1 + 1e-9:
+            raise ValueError(
+                f'{num_masks=} must be at least 1 and, at {mask_ratio=}, at '
+                f'most {int(1 / (1 - mask_ratio) + 1e-9)}: complementary '
+                'masks share no visible patch'
+            )
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -95,6 +109,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
             init_cfg=init_cfg,
         )
         self.mask_ratio = mask_ratio
+        self.num_masks = num_masks
         self.backbone.init_for_pretraining()
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -130,24 +145,30 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         Raises:
             ValueError: For images or noise of a wrong shape.
         """
+        return self._run(images, noise, self.num_masks)
+
+    def _run(
+        self, images: Tensor, noise: Tensor | None, num_masks: int
+    ) -> MaskedOutput:
         grid = patch_grid(images)
-        patches = self._draw_mask(images, grid, noise)
+        patches = self._draw_masks(images, grid, noise, num_masks)
         features = self.backbone.forward_visible(images, patches.ids_keep)
         latent = self.neck.fuse(features)
         pred = self.neck(latent, patches.ids_restore, grid)
+        targets = images.repeat(num_masks, 1, 1, 1)
         return MaskedOutput(
             latent=latent,
             pred=pred,
             mask=patches.mask,
-            ids_restore=patches.ids_restore,
-            loss=self.head.loss(pred, images, patches.mask),
+            ids_restore=patches.ids_restore[: len(images)],
+            loss=self.head.loss(pred, targets, patches.mask),
         )
 
     @torch.no_grad()
     def reconstruct(
         self, images: Tensor, noise: Tensor | None = None
     ) -> Tensor:
-        """Predict the whole picture from its visible patches.
+        """Predict the whole picture from the patches of one mask.
 
         Args:
             images: (B, C, 16 H, 16 W), preprocessed.
@@ -170,7 +191,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
             images: (B, C, 16 H, 16 W), preprocessed.
             noise: See :meth:`run_masked`.
         """
-        output = self.run_masked(images, noise)
+        output = self._run(images, noise, num_masks=1)
         reconstructed = self.head.restore_pixels(output.pred, images)
         pixel_mask = self._enlarge_mask(output.mask, patch_grid(images))
         return ReconstructionPanels(
@@ -181,8 +202,12 @@ class ConvMAEPretrain(BaseSelfSupervisor):
             mask=output.mask,
         )
 
-    def _draw_mask(
-        self, images: Tensor, grid: tuple[int, int], noise: Tensor | None
+    def _draw_masks(
+        self,
+        images: Tensor,
+        grid: tuple[int, int],
+        noise: Tensor | None,
+        num_masks: int,
     ) -> PatchMask:
         shape = (len(images), grid[0] * grid[1])
         if noise is None:
@@ -192,7 +217,8 @@ class ConvMAEPretrain(BaseSelfSupervisor):
                 f'noise of shape {tuple(noise.shape)} must be {shape}: one '
                 f'number for each patch of {grid[0]} x {grid[1]}'
             )
-        return mask_from_noise(noise, count_visible(shape[1], self.mask_ratio))
+        num_visible = count_visible(shape[1], self.mask_ratio)
+        return mask_from_noise(noise, num_visible, num_masks)
 
     def _enlarge_mask(self, mask: Tensor, grid: tuple[int, int]) -> Tensor:
         """Enlarge a mask, bool (B, L), to pixels (B, 1, 16 H, 16 W)."""
