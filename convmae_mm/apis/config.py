@@ -69,6 +69,27 @@ def load_config(
     return cfg
 
 
+def find_config(name: str | Path) -> Path:
+    """A shipped config, in the repository or inside the package.
+
+    Args:
+        name: Path of the file inside ``configs/``.
+
+    Raises:
+        FileNotFoundError: If it is in neither place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = [
+        root / 'configs' / name for root in (package.parent, package / '.mim')
+    ]
+    for place in places:
+        if place.is_file():
+            return place
+    raise FileNotFoundError(
+        f'config {name} is neither {places[0]} nor {places[1]}'
+    )
+
+
 def build_runner(cfg: Config) -> Runner:
     """The runner of a config from :func:`load_config`.
 

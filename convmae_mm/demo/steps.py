@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import convmae_mm
+from convmae_mm.apis.config import find_config
 
 from .settings import DemoSettings
 
@@ -148,7 +148,7 @@ def _data_step(settings: DemoSettings) -> Step:
 def _training_step(
     training: Training, settings: DemoSettings, earlier: list[Step]
 ) -> Step:
-    config_file = find_config(training.config)
+    config_file = find_config(f'quickstart/{training.config}')
     options: dict[str, str | int] = {}
     if settings.max_epochs is not None:
         options['train_cfg.max_epochs'] = settings.max_epochs
@@ -178,23 +178,4 @@ def _training_step(
         needs=tuple(needs),
         made_from=config.pretty_text,
         config=config,
-    )
-
-
-def find_config(name: str) -> Path:
-    """A quick-start config, in the repository or inside the package.
-
-    Raises:
-        FileNotFoundError: If it is in neither place.
-    """
-    package = Path(convmae_mm.__file__).resolve().parent
-    places = [
-        root / 'configs' / 'quickstart' / name
-        for root in (package.parent, package / '.mim')
-    ]
-    for place in places:
-        if place.is_file():
-            return place
-    raise FileNotFoundError(
-        f'config {name} is neither {places[0]} nor {places[1]}'
     )

@@ -1,5 +1,6 @@
 # COCO 2017 with large-scale jittering: every picture is scaled by 0.1 to 2.0
 # relative to 1024 px, cropped to at most 1024 x 1024 and padded to just that.
+# Pillow resizes them, as in detectron2: it smooths what it shrinks.
 data_root = 'data/coco/'
 image_size = (1024, 1024)
 
@@ -12,6 +13,7 @@ train_pipeline = [
         scale=image_size,
         ratio_range=(0.1, 2.0),
         keep_ratio=True,
+        backend='pillow',
     ),
     dict(
         type='RandomCrop',
@@ -25,7 +27,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=image_size, keep_ratio=True),
+    dict(type='Resize', scale=image_size, keep_ratio=True, backend='pillow'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='PackDetInputs',

@@ -86,7 +86,9 @@ model = dict(
                 type='MaxIoUAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
-                min_pos_iou=0.3,
+                # The best anchor of an object is positive, however little
+                # it overlaps; jittering makes tiny objects.
+                min_pos_iou=0.0,
                 match_low_quality=True,
             ),
             sampler=dict(

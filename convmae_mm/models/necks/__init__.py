@@ -1,6 +1,7 @@
-"""Necks: the pretraining decoder and the pooling of classifiers."""
+"""Necks: pretraining decoder, pooling of classifiers, simple pyramid."""
 
 from .classifier_neck import ConvMAEClassifierNeck
 from .pretrain_decoder import ConvMAEPretrainDecoder
+from .simple_fpn import SimpleFPN
 
-__all__ = ['ConvMAEClassifierNeck', 'ConvMAEPretrainDecoder']
+__all__ = ['ConvMAEClassifierNeck', 'ConvMAEPretrainDecoder', 'SimpleFPN']

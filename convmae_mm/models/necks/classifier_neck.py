@@ -7,26 +7,43 @@ from torch import Tensor, nn
 
 from convmae_mm.registry import MODELS
 
+POOLINGS = ('mean', 'first_token')
+
 
 @MODELS.register_module()
 class ConvMAEClassifierNeck(BaseModule):
-    """Mean over all positions of the last map, then LayerNorm.
+    """Pool the last map over its positions, then LayerNorm.
 
     For mmpretrain's ``ImageClassifier`` with a backbone that has
-    ``out_indices=(2,)``. The released classifiers call the norm ``fc_norm``.
+    ``out_indices=(2,)``. The released classifiers call the norm ``fc_norm``
+    when they take the mean, and ``norm`` when they take the first token.
 
     Args:
         in_channels: Channels of the map.
+        pooling: 'mean' over all positions, or 'first_token', the top left
+            position alone: what the released code does unless told to pool.
         init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: For an unknown pooling.
     """
 
     def __init__(
-        self, in_channels: int, init_cfg: dict | list[dict] | None = None
+        self,
+        in_channels: int,
+        pooling: str = 'mean',
+        init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if pooling not in POOLINGS:
+            raise ValueError(f'{pooling=} must be one of {POOLINGS}')
+        self.pooling = pooling
         # eps 1e-6: as the released classifiers were trained
         self.norm = nn.LayerNorm(in_channels, eps=1e-6)
 
     def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor]:
         """(..., (B, C, H, W)) -> ((B, C),)."""
-        return (self.norm(maps[-1].mean(dim=(2, 3))),)
+        last = maps[-1]
+        if self.pooling == 'mean':
+            return (self.norm(last.mean(dim=(2, 3))),)
+        return (self.norm(last[:, :, 0, 0]),)

@@ -1,0 +1,110 @@
+"""The released detectors and the segmentor are trained as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+
+from convmae_mm.apis.config import find_config
+from convmae_mm.apis.released_models import DETECTOR_CONFIGS, SEGMENTOR_CONFIG
+
+DETECTOR1 = f'detection/{DETECTOR_CONFIGS["detector1"]}'
+DETECTOR2 = f'detection/{DETECTOR_CONFIGS["detector2"]}'
+SEGMENTOR = f'segmentation/{SEGMENTOR_CONFIG}'
+
+
+def parameter_settings(file: str) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight decay of each parameter, by name."""
+    cfg = Config.fromfile(find_config(file))
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        with torch.device('meta'):
+            model = MODELS.build(
+                ConfigDict(cfg.model, _scope_=cfg.default_scope)
+            )
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        names[id(p)]: (group['lr'], group['weight_decay'])
+        for group in wrapper.optimizer.param_groups
+        for p in group['params']
+    }
+
+
+def test_detector1() -> None:
+    settings = parameter_settings(DETECTOR1)
+    assert {lr for lr, _ in settings.values()} == {8e-5}
+    undecayed = {name for name, (_, decay) in settings.items() if decay == 0}
+    tables = {'pos_embed', 'window_rel_pos.table', 'global_rel_pos.table'}
+    assert {f'backbone.{name}' for name in tables} <= undecayed
+    norms = ('norm', 'norm1', 'norm2', 'bn')
+    rest = [name for name in undecayed if name.split('.')[-2] not in norms]
+    assert {name.removeprefix('backbone.') for name in rest} == tables
+    # biases are decayed like weights
+    assert settings['rpn_head.rpn_cls.bias'] == (8e-5, 0.1)
+    assert settings['backbone.blocks1.0.mlp.fc1.bias'] == (8e-5, 0.1)
+
+
+def test_detector2() -> None:
+    settings = parameter_settings(DETECTOR2)
+    for name, layer, decay in (
+        ('backbone.pos_embed', 0, 0),
+        ('backbone.blocks2.1.mlp.fc2.weight', 0, 0.1),
+        ('backbone.blocks3.0.norm1.weight', 1, 0),
+        ('backbone.blocks3.10.attn.rel_pos.height', 11, 0.1),
+        ('neck.resize.0.1.weight', 12, 0.1),
+        ('neck.fpn_convs.3.ln.bias', 12, 0.1),
+        ('roi_head.mask_head.convs.0.ln.weight', 12, 0.1),
+        ('rpn_head.rpn_reg.bias', 12, 0.1),
+    ):
+        rate = 1e-4 * 0.8 ** (12 - layer)
+        assert settings[name] == pytest.approx((rate, decay)), name
+
+
+def test_segmentor() -> None:
+    settings = parameter_settings(SEGMENTOR)
+    for name, layer, decay in (
+        ('backbone.patch_embed1.proj.weight', 0, 0.05),
+        ('backbone.blocks3.4.scale1.weight', 5, 0),
+        ('backbone.blocks3.4.attn.rel_pos.table', 5, 0.05),
+        ('backbone.blocks3.4.attn.qkv.bias', 5, 0),
+        ('backbone.downsample.0.weight', 12, 0.05),
+        ('backbone.downsample.1.weight', 12, 0),
+        ('decode_head.bottleneck.conv.weight', 12, 0.05),
+    ):
+        rate = 1e-4 * 0.75 ** (12 - layer)
+        assert settings[name] == pytest.approx((rate, decay)), name
+
+
+def packed_picture(file: str, folder: Path) -> tuple[torch.Tensor, tuple]:
+    """The pixels and the ``img_shape`` of a tested picture, 30 x 60 px."""
+    picture = folder / 'white.png'
+    mmcv.imwrite(np.full((30, 60, 3), 255, np.uint8), str(picture))
+    cfg = Config.fromfile(find_config(file))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+        packed = pipeline(
+            dict(img_path=str(picture), img_id=0, height=30, width=60)
+        )
+    return packed['inputs'], packed['data_samples'].img_shape
+
+
+def test_detector1_pads_with_grey_and_clips_to_the_picture(tmp_path) -> None:
+    pixels, shape = packed_picture(DETECTOR1, tmp_path)
+    assert pixels.shape == (3, 1024, 1024)
+    assert shape == (512, 1024)
+    assert (pixels[:, :512] == 255).all()
+    assert (pixels[:, 512:] == 128).all()
+
+
+def test_detector2_is_padded_by_the_model(tmp_path) -> None:
+    pixels, shape = packed_picture(DETECTOR2, tmp_path)
+    assert pixels.shape == (3, 512, 1024)
+    assert shape == (512, 1024)
