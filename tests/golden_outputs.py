@@ -36,10 +36,12 @@ class Golden:
         rng = np.random.RandomState(self.meta['weights_seed'])
         weights = {}
         for key, shape in sorted(self.meta['keys'].items()):
-            if key.endswith('relative_position_index'):
-                continue  # integers are not drawn
+            if key.endswith(('relative_position_index', '_tracked')):
+                # integers are not drawn
+                weights[key] = torch.zeros(shape, dtype=torch.int64)
+                continue
             weights[key] = _draw(rng, key, shape)
-        if self.meta['kind'] == 'pretrain':
+        if self.meta.get('kind') == 'pretrain':
             for key in ('pos_embed', 'decoder_pos_embed'):
                 _, length, channels = weights[key].shape
                 side = int(sqrt(length))

@@ -36,7 +36,7 @@ ALLOWED = {
         'convmae_mm.registry',
         'convmae_mm.models.backbones',
     },
-    'checkpoint': set(),
+    'checkpoint': {'safetensors'},
 }
 # Outside models/selfsup nothing may need them at import.
 OPENMMLAB = ('mmdet', 'mmseg', 'mmpretrain')

@@ -31,6 +31,7 @@ def test_configs_of_the_package_can_be_inherited(tmp_path: Path) -> None:
         ('DATASETS', 'UnlabelledImageFolder'),
         ('TRANSFORMS', 'LoadRGBImage'),
         ('HOOKS', 'RichProgressHook'),
+        ('WEIGHT_INITIALIZERS', 'PretrainedConvMAE'),
         ('OPTIM_WRAPPER_CONSTRUCTORS', 'LayerDecayOptimWrapperConstructor'),
     ],
 )

@@ -1,9 +1,11 @@
-"""Train and test any config, from Python as from the command line."""
+"""Train and test any config, and build what the authors released."""
 
+from .official import build_from_official
 from .test import run_test, test, testing_config
 from .train import run_training, train, training_config
 
 __all__ = [
+    'build_from_official',
     'run_test',
     'run_training',
     'test',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from .config import (
     has_accelerator,
     load_config,
 )
+from .resumption import last_good_checkpoint
 
+# Initialisers of mmengine and of ours that load a file.
+LOADERS = ('Pretrained', 'convmae_mm.PretrainedConvMAE')
 AMP_WRAPPER = 'AmpOptimWrapper'
 CPU_AMP_WRAPPER = (
     f'{CpuAmpOptimWrapper.__module__}.{CpuAmpOptimWrapper.__qualname__}'
@@ -63,8 +67,9 @@ def training_config(
     Args:
         config: Path of the config.
         work_dir: See :func:`convmae_mm.apis.config.load_config`.
-        resume: A checkpoint to continue from, or 'auto' for the latest one in
-            the work directory (from the start if there is none).
+        resume: A checkpoint to continue from, or 'auto' for the latest whole
+            one in the work directory (from the start if there is none). A
+            config with ``resume=True`` and no ``load_from`` does the latter.
         amp: Train in mixed precision or not; None leaves it to the config.
             Without a GPU that is bfloat16, by
             :class:`convmae_mm.engine.CpuAmpOptimWrapper`.
@@ -84,10 +89,11 @@ def training_config(
     cfg = load_config(config, work_dir, launcher, cfg_options)
     if cfg.get('train_cfg') is None or cfg.get('train_dataloader') is None:
         raise ValueError(f'{config} has no train_cfg and train_dataloader')
-    if resume is not None:
+    if resume is not None and resume != 'auto':
+        cfg.load_from = existing_checkpoint(resume)
         cfg.resume = True
-        auto = resume == 'auto'
-        cfg.load_from = None if auto else existing_checkpoint(resume)
+    elif resume == 'auto' or (cfg.get('resume') and not cfg.get('load_from')):
+        _resume_from_last_good(cfg)
     if amp is not None:
         _set_amp(cfg, amp)
     _fit_amp_to_device(cfg)
@@ -99,6 +105,24 @@ def training_config(
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     _check_encoders(cfg)
     return cfg
+
+
+def _resume_from_last_good(cfg: Config) -> None:
+    """Continue, or start as the config says, with its ``load_from``."""
+    checkpoint = last_good_checkpoint(cfg.work_dir)
+    cfg.resume = checkpoint is not None
+    if checkpoint is not None:
+        cfg.load_from = str(checkpoint)
+    keep = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if keep.get('max_keep_ckpts') == 1:
+        print_log(
+            'max_keep_ckpts=1 removes the only checkpoint before the next '
+            'one is written: a run that is stopped meanwhile starts anew. '
+            'Keep two: --cfg-options default_hooks.checkpoint.'
+            'max_keep_ckpts=2',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _set_amp(cfg: Config, amp: bool) -> None:
@@ -172,7 +196,7 @@ def _pretrained_parts(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The ``init_cfg`` entries that load a file, with their dotted keys."""
     if isinstance(cfg, Mapping):
-        if cfg.get('type') == 'Pretrained' and 'checkpoint' in cfg:
+        if cfg.get('type') in LOADERS and 'checkpoint' in cfg:
             yield key, cfg
         for name, value in cfg.items():
             yield from _pretrained_parts(value, f'{key}.{name}')

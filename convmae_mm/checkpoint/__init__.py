@@ -1,5 +1,59 @@
-"""Conversion of the state dicts that the ConvMAE authors released."""
+"""Checkpoints: what a file holds, and released networks to ours and back.
 
-from .released import convert_released_state_dict
+- :func:`load_weights_file` opens a file or URL and says what is wrong with it.
+- :func:`describe_released` reads a network's settings off its tensors,
+  :func:`describe_ours` those of one of ours.
+- :func:`convert_released_state_dict` renames a released network to ours,
+  :func:`export_released_state_dict` back.
+- :func:`initialise_backbone` starts an encoder from a network of either kind.
 
-__all__ = ['convert_released_state_dict']
+All but the first are pure functions of a dict of tensors.
+"""
+
+from .description import (
+    ReleasedNetwork,
+    describe_ours,
+    describe_released,
+)
+from .encoder import extract_encoder, find_mode
+from .errors import (
+    CheckpointError,
+    ForeignNetworkError,
+    UnmatchedTensorsError,
+    UnsafeFileError,
+)
+from .files import LoadedFile, load_weights_file
+from .initialisation import (
+    InitialisationReport,
+    initialise_backbone,
+    initialise_model,
+)
+from .matching import check_complete
+from .released import (
+    convert_released_state_dict,
+    export_released_state_dict,
+)
+from .variants import find_variant, rules_for, uses_our_names
+
+__all__ = [
+    'CheckpointError',
+    'ForeignNetworkError',
+    'InitialisationReport',
+    'LoadedFile',
+    'ReleasedNetwork',
+    'UnmatchedTensorsError',
+    'UnsafeFileError',
+    'check_complete',
+    'convert_released_state_dict',
+    'describe_ours',
+    'describe_released',
+    'export_released_state_dict',
+    'extract_encoder',
+    'find_mode',
+    'find_variant',
+    'initialise_backbone',
+    'initialise_model',
+    'load_weights_file',
+    'rules_for',
+    'uses_our_names',
+]

@@ -9,6 +9,7 @@ does not understand. :func:`use_safe_loading` mends both.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,6 +19,9 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+
+from convmae_mm.checkpoint.containers import read_container
+from convmae_mm.checkpoint.downloads import resolve
 
 # Scalar types a history or a best score may have; each NumPy dtype is an
 # instance of a class of its own.
@@ -36,31 +40,39 @@ def load_local_checkpoint(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UnpicklingError: If the file holds anything that is not known to be
+        UnsafeFileError: If the file holds anything that is not known to be
             harmless. It is never loaded regardless.
+        CheckpointError: If it is empty, cut off, damaged or no checkpoint.
     """
     path = Path(filename).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'checkpoint {filename} does not exist')
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except UnpicklingError as error:
-        raise UnpicklingError(
-            f'{path} holds objects that could run code when loaded, or is '
-            'damaged, so it is not loaded. If you know the objects, allow '
-            'their types with torch.serialization.add_safe_globals. torch '
-            f'says: {error}'
-        ) from error
+    return read_container(path, map_location)[1]
+
+
+def load_remote_checkpoint(
+    filename: str,
+    map_location: str | torch.device | Callable[..., Any] | None = None,
+) -> Any:
+    """Load a checkpoint from a URL; mmengine's loader for http and https.
+
+    Raises:
+        CheckpointError: If the download fails, of which nothing is left
+            then, and for everything that is wrong with the file.
+    """
+    return load_local_checkpoint(str(resolve(filename)), map_location)
 
 
 def use_safe_loading() -> None:
-    """Let torch know the safe types and mmengine the safe loader.
+    """Let torch know the safe types and mmengine the safe loaders.
 
-    Both registrations are process-wide and may be repeated.
+    All registrations are process-wide and may be repeated.
     """
     torch.serialization.add_safe_globals(list(SAFE_GLOBALS))
+    register = CheckpointLoader.register_scheme
     # The empty prefix is mmengine's entry for everything without a scheme.
-    CheckpointLoader.register_scheme('', load_local_checkpoint, force=True)
+    register('', load_local_checkpoint, force=True)
+    register(
+        ('http://', 'https://', 'file://'), load_remote_checkpoint, force=True
+    )
 
 
 def _history_statistic(owner: type, name: str) -> Callable[..., Any]:
@@ -96,6 +108,8 @@ def _safe_globals() -> list[Any]:
     dtypes = {type(np.dtype(name)) for name in NUMPY_DTYPES}
     return [
         HistoryBuffer,
+        # the authors' codes store their command line
+        Namespace,
         _known_as('builtins.getattr', _history_statistic),
         np.ndarray,
         np.dtype,
@@ -108,5 +122,5 @@ def _safe_globals() -> list[Any]:
     ]
 
 
-# What a resume needs beside tensors; none of it can run code.
+# What a resume and released files need beside tensors; none runs code.
 SAFE_GLOBALS = tuple(_safe_globals())

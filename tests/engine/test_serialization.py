@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from pickle import UnpicklingError
 
 import numpy as np
 import pytest
 import torch
+from local_server import serve
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_checkpoint
 
 import convmae_mm.engine  # noqa: F401
+from convmae_mm.checkpoint import CheckpointError
 from convmae_mm.engine.serialization import load_local_checkpoint
 
 
@@ -107,3 +110,37 @@ def test_mmengine_loads_every_local_path_through_us(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.pth does not exist'):
         load_local_checkpoint(str(tmp_path / 'none.pth'))
+
+
+def test_the_command_line_that_released_files_carry(tmp_path):
+    file = tmp_path / 'checkpoint.pth'
+    args = Namespace(model='convmae', blr=1.5e-4, resume='')
+    torch.save(dict(args=args), file)
+    assert load_local_checkpoint(str(file))['args'] == args
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04...'])
+def test_what_is_no_checkpoint_is_not_a_riddle(tmp_path, content):
+    file = tmp_path / 'checkpoint.pth'
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match='empty|no checkpoint|cut off'):
+        load_checkpoint(torch.nn.Linear(1, 1), str(file))
+
+
+def test_mmengine_downloads_through_us(tmp_path, monkeypatch):
+    """A download that broke off is no checkpoint for the next attempt."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    model = torch.nn.Linear(2, 2)
+    torch.save(model.state_dict(), tmp_path / 'a.pth')
+    with serve() as server:
+        server.files['/a.pth'] = (tmp_path / 'a.pth').read_bytes()
+        server.broken['/a.pth'] = 100
+        url = f'{server.url}/a.pth'
+        with pytest.raises(CheckpointError, match='broke off after 100'):
+            load_checkpoint(model, url)
+        server.broken.clear()
+        load_checkpoint(model, url, strict=True)
+        load_checkpoint(model, (tmp_path / 'a.pth').as_uri(), strict=True)
+    assert server.asked == ['/a.pth', '/a.pth']

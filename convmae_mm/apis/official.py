@@ -1,0 +1,164 @@
+"""The network in a file that the ConvMAE authors released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from convmae_mm.checkpoint import (
+    ReleasedNetwork,
+    convert_released_state_dict,
+    describe_released,
+    extract_encoder,
+    find_mode,
+    initialise_backbone,
+    load_weights_file,
+)
+from convmae_mm.engine.pretrained import show_report
+from convmae_mm.models.backbones import ConvMAE
+
+from .released_models import detector_config, segmentor_config
+from .released_pretraining import classifier_config, pretrain_config
+
+# The variants that are more than an encoder.
+_CONFIGS: dict[str, Callable[[ReleasedNetwork], ConfigDict]] = {
+    'pretrain': pretrain_config,
+    'classifier': classifier_config,
+    'detector1': detector_config,
+    'detector2': detector_config,
+    'segmentor': segmentor_config,
+}
+
+
+def build_from_official(
+    source: str | PathLike | Mapping[str, Tensor],
+    *,
+    mode: str | None = None,
+    num_heads: int | None = None,
+    decoder_num_heads: int | None = None,
+    num_masks: int | None = None,
+    mask_ratio: float | None = None,
+    norm_pix: bool | None = None,
+    img_size: int | Sequence[int] | None = None,
+    window_block_indexes: Sequence[int] | None = None,
+) -> nn.Module:
+    """Build the network of a released file, with its weights.
+
+    Settings are read off the names and shapes of the tensors; what neither
+    tells is given here.
+
+    Args:
+        source: Path or URL of a released file, or its tensors by released
+            name, bare or as ``{'model': ...}``.
+        mode: Take the encoder alone, in this mode, where it is not the
+            file's own.
+        num_heads: Attention heads of the encoder; by default they are read
+            off position tables, or have 64 channels each (huge: 80).
+        decoder_num_heads: Attention heads of the pretraining decoder;
+            by default 16.
+        num_masks: Complementary masks of a pretraining network; by default
+            1. FastConvMAE has 4, and the same tensors.
+        mask_ratio: Of a pretraining network; by default 0.75.
+        norm_pix: Whether a pretraining network predicts normalised patches;
+            by default True.
+        img_size: Size in pixels, a number or (height, width), of the tables
+            of positions where they are not square; otherwise the size to
+            use the network at, which the tables are resized to.
+        window_block_indexes: 0-based stage-3 blocks with window attention,
+            for other depths than 11; files with shared tables do not tell.
+
+    Returns:
+        A :class:`ConvMAE` for an encoder alone, :class:`ConvMAEPretrain` for
+        a pretraining network, mmpretrain's ``ImageClassifier``, mmdet's
+        ``MaskRCNN`` or mmseg's ``EncoderDecoder``; in evaluation mode, on
+        the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If it is no released ConvMAE network, is not whole,
+            or does not tell what must be given.
+        ValueError: For an option that the network has no use for.
+    """
+    weights = _read(source)
+    if mode is not None and mode != find_mode(weights):
+        weights = extract_encoder(weights)
+    network = describe_released(
+        weights,
+        mode=mode,
+        img_size=img_size,
+        num_heads=num_heads,
+        decoder_num_heads=decoder_num_heads,
+        window_block_indexes=window_block_indexes,
+    )
+    given = {
+        'num_masks': num_masks,
+        'mask_ratio': mask_ratio,
+        'norm_pix': norm_pix,
+        'decoder_num_heads': decoder_num_heads,
+    }
+    _refuse_without_decoder(network, given)
+    if network.variant == 'backbone':
+        return _build_encoder(network, weights).eval()
+    config = _CONFIGS[network.variant](network)
+    if network.variant == 'pretrain':
+        _set_pretraining(config, num_masks, mask_ratio, norm_pix)
+    model = MODELS.build(config)
+    model.load_state_dict(convert_released_state_dict(weights), strict=True)
+    return model.eval()
+
+
+def _build_encoder(
+    network: ReleasedNetwork, weights: Mapping[str, Tensor]
+) -> ConvMAE:
+    """The encoder; in another mode than its own, what is new is logged."""
+    backbone = ConvMAE(**network.backbone)
+    report = initialise_backbone(backbone, weights, allow_other_mode=True)
+    if report.new or report.unexpected or report.resized:
+        print_log(
+            f'The encoder in mode {backbone.mode!r}\n{show_report(report)}',
+            logger='current',
+        )
+    return backbone
+
+
+def _set_pretraining(
+    config: ConfigDict,
+    num_masks: int | None,
+    mask_ratio: float | None,
+    norm_pix: bool | None,
+) -> None:
+    """What the tensors of a pretraining network do not tell, where given."""
+    if num_masks is not None:
+        config.num_masks = num_masks
+    if mask_ratio is not None:
+        config.mask_ratio = mask_ratio
+    if norm_pix is not None:
+        config.head.norm_pix = norm_pix
+
+
+def _refuse_without_decoder(
+    network: ReleasedNetwork, given: Mapping[str, Any]
+) -> None:
+    """Options of pretraining must not be given in vain."""
+    options = {name: v for name, v in given.items() if v is not None}
+    if options and network.variant != 'pretrain':
+        raise ValueError(
+            f'{options} cannot act on a network of kind {network.variant!r}: '
+            'only a pretraining network, in its own mode, masks and decodes'
+        )
+
+
+def _read(
+    source: str | PathLike | Mapping[str, Any],
+) -> Mapping[str, Tensor]:
+    """The tensors by name, from a file or as they were given."""
+    if not isinstance(source, Mapping):
+        return load_weights_file(source).weights
+    inner = source.get('model')
+    return inner if isinstance(inner, Mapping) else source

@@ -1,0 +1,357 @@
+"""Start a network from the weights in a file, and account for each tensor.
+
+The encoder may be used in another mode, at another size or with other input
+channels than it was trained with; everything else has to fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import ceil, isqrt
+from typing import cast
+
+from torch import Tensor, nn
+
+from .errors import CheckpointError, UnmatchedTensorsError
+from .foreign import check_is_convmae
+from .released import convert_released_state_dict
+from .variants import uses_our_names
+
+BACKBONE = 'backbone.'
+FIRST_CONVOLUTION = 'patch_embed1.proj.weight'
+LEAST_SHARE = 0.99  # of the tensors that every encoder has
+
+_WINDOW_TABLE = 'window_rel_pos.table'
+
+# Tables that the encoder itself resizes to its grid when it loads them. The
+# table of the windows is not among them: its size is the mode's.
+_RESIZED = re.compile(
+    r'pos_embed|global_rel_pos\.table'
+    r'|blocks3\.\d+\.attn\.rel_pos\.(table|height|width)'
+)
+# What modes add to the plain encoder, by kind. A fresh E4 is drawn at random,
+# everything else starts at values that change no feature.
+_ADDITIONS = {
+    'shared relative positions': re.compile(r'(window|global)_rel_pos\.'),
+    'relative positions per block': re.compile(
+        r'blocks3\.\d+\.attn\.rel_pos\.table'
+    ),
+    'decomposed relative positions': re.compile(
+        r'blocks3\.\d+\.attn\.rel_pos\.(height|width)'
+    ),
+    'LayerScale': re.compile(r'blocks3\.\d+\.scale[12]\.'),
+    'a convolutional E4': re.compile(r'downsample\.'),
+}
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A tensor that was resized, or inflated to other input channels."""
+
+    name: str
+    source: Shape
+    target: Shape
+
+
+@dataclass(frozen=True)
+class InitialisationReport:
+    """What became of each tensor, by the names of what was initialised.
+
+    Attributes:
+        loaded: Taken as they are.
+        resized: Tables interpolated to another grid.
+        inflated: The first convolution, if the channels differ.
+        new: What the encoder's mode adds and the file does not have.
+        missing: What the file should have and does not.
+        unexpected: Tensors of the file that found no place.
+        unused: How many tensors each part of the file has that was not asked
+            for, such as 'neck' and 'head'.
+    """
+
+    loaded: tuple[str, ...]
+    resized: tuple[Refitted, ...]
+    inflated: tuple[Refitted, ...]
+    new: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    unused: dict[str, int]
+
+
+def initialise_backbone(
+    backbone: nn.Module,
+    weights: Mapping[str, Tensor],
+    allow_other_mode: bool = False,
+) -> InitialisationReport:
+    """Load an encoder from any ConvMAE network, of the authors or of ours.
+
+    Args:
+        backbone: A ``ConvMAE``.
+        weights: Tensors by released name or ours; of a whole network or of
+            the encoder alone.
+        allow_other_mode: Take an encoder that was trained in another mode
+            than 'plain' and this one, without what that mode adds.
+
+    Raises:
+        ForeignNetworkError: If the weights are another network's.
+        UnmatchedTensorsError: If a tensor has a shape that cannot be fitted,
+            or less than 99 % of what every encoder has found a value.
+        CheckpointError: If the file is for another mode.
+    """
+    given, unused = split_network(weights)
+    expected = {k: tuple(v.shape) for k, v in backbone.state_dict().items()}
+    if not allow_other_mode:
+        _check_mode(given, expected)
+    kinds = _sort_by_fit(given, expected)
+    state = {
+        name: _inflate(given[name], expected[name][1])
+        if name == FIRST_CONVOLUTION
+        else given[name]
+        for name in (*kinds.loaded, *kinds.refitted)
+    }
+    backbone.load_state_dict(state, strict=False)
+    absent = [name for name in expected if name not in state]
+    report = InitialisationReport(
+        loaded=kinds.loaded,
+        resized=_changes(kinds.refitted, given, expected, inflated=False),
+        inflated=_changes(kinds.refitted, given, expected, inflated=True),
+        new=tuple(name for name in absent if addition(name)),
+        missing=tuple(name for name in absent if not addition(name)),
+        unexpected=tuple(name for name in given if name not in state),
+        unused=unused,
+    )
+    _check_share(report, expected)
+    return report
+
+
+def initialise_model(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    allow_other_mode: bool = False,
+) -> InitialisationReport:
+    """Load a whole model, such as one that is to go on pretraining.
+
+    Its encoder is treated as by :func:`initialise_backbone`; the names of the
+    other parts must be in the file, and their shapes the same. Tables that
+    are not trained stay as they are built if their size differs.
+
+    Args:
+        model: With a ``ConvMAE`` as ``backbone``.
+        weights: See :func:`initialise_backbone`.
+        allow_other_mode: See :func:`initialise_backbone`.
+
+    Raises:
+        As :func:`initialise_backbone`.
+    """
+    others = {
+        name: tensor
+        for name, tensor in _our_names(weights).items()
+        if not name.startswith(BACKBONE)
+    }
+    expected = {
+        name: tensor
+        for name, tensor in model.state_dict(keep_vars=True).items()
+        if not name.startswith(BACKBONE)
+    }
+    fixed = [
+        name
+        for name in expected
+        if name in others
+        and others[name].shape != expected[name].shape
+        and not expected[name].requires_grad
+    ]
+    wrong = [
+        f'{name!r} has {tuple(others[name].shape)} instead of '
+        f'{tuple(tensor.shape)}'
+        for name, tensor in expected.items()
+        if name in others
+        and name not in fixed
+        and others[name].shape != tensor.shape
+    ]
+    missing = [name for name in expected if name not in others]
+    if wrong or missing:
+        raise UnmatchedTensorsError(
+            f'the file does not fit the {type(model).__name__}: missing: '
+            f'{missing}; wrong shape: {wrong}. To start its encoder alone, '
+            'put the initialiser into the init_cfg of the backbone'
+        )
+    report = initialise_backbone(
+        cast(nn.Module, model.backbone), weights, allow_other_mode
+    )
+    loaded = [name for name in expected if name not in fixed]
+    model.load_state_dict({x: others[x] for x in loaded}, strict=False)
+    return replace(
+        report,
+        loaded=(*report.loaded, *loaded),
+        unexpected=(
+            *report.unexpected,
+            *fixed,
+            *(name for name in others if name not in expected),
+        ),
+        unused={},
+    )
+
+
+def split_network(
+    weights: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """The encoder of a network under our names, and what else there is.
+
+    Returns:
+        The encoder's tensors, without ``backbone.``, and the number of
+        tensors of each other part.
+
+    Raises:
+        ForeignNetworkError: If it is another network.
+        UnmatchedTensorsError: If a released network is not whole.
+    """
+    weights = _our_names(weights)
+    encoder = {
+        name.removeprefix(BACKBONE): tensor
+        for name, tensor in weights.items()
+        if name.startswith(BACKBONE)
+    }
+    parts = [
+        name.partition('.')[0]
+        for name in weights
+        if not name.startswith(BACKBONE)
+    ]
+    return encoder, dict(Counter(parts))
+
+
+def _our_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Any ConvMAE network under our names, the encoder's with prefix."""
+    check_is_convmae(weights)
+    if not uses_our_names(weights):
+        return convert_released_state_dict(weights)
+    if any(name.startswith(BACKBONE) for name in weights):
+        return dict(weights)
+    return {f'{BACKBONE}{name}': tensor for name, tensor in weights.items()}
+
+
+def addition(name: str) -> str | None:
+    """What kind of addition of a mode a tensor is; None if every mode has it.
+
+    Args:
+        name: Of a tensor of the encoder.
+    """
+    for kind, pattern in _ADDITIONS.items():
+        if pattern.match(name):
+            return kind
+    return None
+
+
+@dataclass(frozen=True)
+class _Fit:
+    loaded: tuple[str, ...]
+    refitted: tuple[str, ...]
+
+
+def _sort_by_fit(
+    given: Mapping[str, Tensor], expected: Mapping[str, Shape]
+) -> _Fit:
+    loaded, refitted, wrong = [], [], []
+    for name in given.keys() & expected.keys():
+        shape, target = tuple(given[name].shape), expected[name]
+        if shape == target:
+            loaded.append(name)
+        elif _RESIZED.fullmatch(name) and _same_channels(shape, target):
+            refitted.append(name)
+        elif name == FIRST_CONVOLUTION and _other_input(shape, target):
+            refitted.append(name)
+        elif addition(name):
+            continue  # another mode's, which was allowed
+        else:
+            wrong.append(f'{name!r} has {shape} instead of {target}')
+    if wrong:
+        raise UnmatchedTensorsError(
+            f'{len(wrong)} of {len(given)} tensors have another shape than '
+            f'the backbone: {", ".join(sorted(wrong))}. Is arch the one that '
+            'the weights were trained with? `convmae-mm inspect` prints it'
+        )
+    order = {name: index for index, name in enumerate(expected)}
+    return _Fit(
+        tuple(sorted(loaded, key=order.__getitem__)),
+        tuple(sorted(refitted, key=order.__getitem__)),
+    )
+
+
+def _same_channels(shape: Shape, target: Shape) -> bool:
+    return len(shape) == len(target) and shape[-1] == target[-1]
+
+
+def _other_input(shape: Shape, target: Shape) -> bool:
+    return (shape[0], *shape[2:]) == (target[0], *target[2:])
+
+
+def _changes(
+    names: tuple[str, ...],
+    given: Mapping[str, Tensor],
+    expected: Mapping[str, Shape],
+    inflated: bool,
+) -> tuple[Refitted, ...]:
+    return tuple(
+        Refitted(name, tuple(given[name].shape), expected[name])
+        for name in names
+        if (name == FIRST_CONVOLUTION) == inflated
+    )
+
+
+def _inflate(weight: Tensor, channels: int) -> Tensor:
+    """Fit a convolution (O, I, k, k) to another number of input channels.
+
+    One channel gets the sum of all, as a grey picture repeated in each would;
+    otherwise the channels are repeated in turn, and scaled by I over the new
+    number so that outputs keep their size.
+    """
+    present = weight.shape[1]
+    if present == channels:
+        return weight
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    repeated = weight.repeat(1, ceil(channels / present), 1, 1)
+    return repeated[:, :channels] * (present / channels)
+
+
+def _check_mode(
+    given: Mapping[str, Tensor], expected: Mapping[str, Shape]
+) -> None:
+    """Refuse an encoder that was trained in another mode, unless plain."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    theirs, ours = _additions(shapes), _additions(expected)
+    # A file may have an E4 that out_indices leaves out.
+    if set(theirs) <= {*ours, 'a convolutional E4'}:
+        return
+    raise CheckpointError(
+        f'the weights are for another mode: they have {theirs}, the backbone '
+        f'{ours or "nothing of the kind"}. Build it in the mode that '
+        '`convmae-mm inspect` prints for the file, or set '
+        'allow_other_mode=True to do without them'
+    )
+
+
+def _additions(shapes: Mapping[str, Shape]) -> list[str]:
+    """The kinds of additions among tensors, and the size of the windows."""
+    kinds = sorted({kind for name in shapes if (kind := addition(name))})
+    if _WINDOW_TABLE in shapes:
+        rows = shapes[_WINDOW_TABLE][0]
+        kinds.append(f'windows of {(isqrt(rows) + 1) // 2} tokens a side')
+    return kinds
+
+
+def _check_share(
+    report: InitialisationReport, expected: Mapping[str, Shape]
+) -> None:
+    common = sum(1 for name in expected if not addition(name))
+    found = common - len(report.missing)
+    if found < LEAST_SHARE * common:
+        raise UnmatchedTensorsError(
+            f'only {found} of {common} tensors of the backbone found a value '
+            f'({found / common:.1%}, needed are {LEAST_SHARE:.0%}); missing: '
+            f'{list(report.missing)}; in the file and without a place: '
+            f'{list(report.unexpected)}'
+        )

@@ -1,0 +1,209 @@
+"""Convert a released checkpoint to ours, or back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from convmae_mm.cli import UserError
+from convmae_mm.cli._network_options import (
+    add_network_options,
+    network_options,
+    told_in_one_line,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from convmae_mm.checkpoint import LoadedFile
+
+SUFFIXES = {'.pth': 'pth', '.pt': 'pth', '.safetensors': 'safetensors'}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_network_options(parser)
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path(),
+        metavar='DIR|FILE',
+        help='a folder, where the name ends in the first 8 digits of the '
+        'SHA-256, or a file (default: the current folder)',
+    )
+    parser.add_argument(
+        '--to',
+        choices=('ours', 'released'),
+        default='ours',
+        help='whose names the tensors get (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--format',
+        choices=('pth', 'safetensors'),
+        help="what to write (default: by the suffix of --out, else 'pth')",
+    )
+    parser.add_argument(
+        '--pooling',
+        choices=('mean', 'first_token'),
+        default='mean',
+        help='how a classifier pools; for --to released (default: '
+        '%(default)s)',
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing file'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert; raises ``UserError`` for what the user can mend."""
+    from convmae_mm.checkpoint import load_weights_file
+
+    target, form = choose_target(args.out, args.format)
+    if target is not None:
+        check_free(target, args.force)
+    with told_in_one_line():
+        loaded = load_weights_file(args.file)
+        weights = convert(loaded, args.to, args.pooling, args.img_size)
+        meta = describe(loaded, weights, args.to, network_options(args))
+    folder = args.out if target is None else target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    # Written under another name: whole or not at all.
+    handle, name = tempfile.mkstemp(dir=folder, prefix='.', suffix='.part')
+    part = Path(name)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            write(file, weights, meta, args.to, form)
+        if target is None:
+            target = folder / hashed_name(loaded.path, part, form)
+            check_free(target, args.force)
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    print(f'{target}: {len(weights)} tensors')
+    return 0
+
+
+def convert(
+    loaded: LoadedFile,
+    to: str,
+    pooling: str,
+    img_size: tuple[int, int] | None,
+) -> dict[str, Tensor]:
+    """The tensors under the names wanted.
+
+    Raises:
+        UserError: If they have those names already.
+        CheckpointError: If they are no whole network.
+    """
+    from convmae_mm.checkpoint import (
+        convert_released_state_dict,
+        export_released_state_dict,
+        uses_our_names,
+    )
+
+    if (to == 'ours') == uses_our_names(loaded.weights):
+        other = 'released' if to == 'ours' else 'ours'
+        raise UserError(
+            f'the tensors of {loaded.path} have the names wanted already; '
+            f'to convert the other way, give --to {other}'
+        )
+    if to == 'ours':
+        return convert_released_state_dict(loaded.weights)
+    return export_released_state_dict(
+        loaded.weights, pooling=pooling, img_size=img_size
+    )
+
+
+def describe(
+    loaded: LoadedFile,
+    weights: dict[str, Tensor],
+    to: str,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """What goes into the file beside the tensors."""
+    from convmae_mm.checkpoint import CheckpointError, describe_released
+    from convmae_mm.version import __version__
+
+    meta: dict[str, Any] = {
+        'convmae_mm_version': __version__,
+        'converted_from': loaded.path.name,
+    }
+    if loaded.epochs is not None:
+        meta['epoch'] = loaded.epochs
+    if loaded.iterations is not None:
+        meta['iter'] = loaded.iterations
+    released = loaded.weights if to == 'ours' else weights
+    try:
+        network = describe_released(released, **options)
+    except CheckpointError as error:
+        print(f'settings are left out: {error}')
+    else:
+        meta['variant'] = network.variant
+        meta['backbone'] = network.backbone
+    return meta
+
+
+def write(
+    file: IO[bytes],
+    weights: dict[str, Tensor],
+    meta: dict[str, Any],
+    to: str,
+    form: str,
+) -> None:
+    """Write the content of the file; the same for the same tensors."""
+    import safetensors.torch
+    import torch
+
+    if form == 'safetensors':
+        weights = {name: x.contiguous() for name, x in weights.items()}
+        # one text: the order of several is not fixed
+        texts = {'meta': json.dumps(meta)}
+        file.write(safetensors.torch.save(weights, texts))
+        return
+    # the entry that each side's own code looks into
+    key = 'state_dict' if to == 'ours' else 'model'
+    torch.save({key: weights, 'meta': meta}, file)
+
+
+def choose_target(out: Path, form: str | None) -> tuple[Path | None, str]:
+    """The file to write, None for a folder's file, and its format.
+
+    Raises:
+        UserError: If suffix and format contradict each other.
+    """
+    if out.is_dir() or not out.suffix:
+        return None, form or 'pth'
+    by_suffix = SUFFIXES.get(out.suffix)
+    if by_suffix is None or form not in (None, by_suffix):
+        raise UserError(
+            f'--out {out} must end in .pth or .safetensors, and as --format '
+            f'says ({form or "not given"})'
+        )
+    return out, by_suffix
+
+
+def hashed_name(source: Path, content: Path, form: str) -> str:
+    """The source's name with the first 8 digits of the content's SHA-256."""
+    from convmae_mm.checkpoint.downloads import sha256_of
+
+    stem = re.sub(r'-[0-9a-f]{8,64}$', '', source.stem)
+    return f'{stem}-{sha256_of(content)[:8]}.{form}'
+
+
+def check_free(target: Path, force: bool) -> None:
+    """Raise ``UserError`` rather than replace a file unasked."""
+    if target.exists() and not force:
+        raise UserError(f'{target} exists already; give --force to replace it')
+
+
+def _umask() -> int:
+    """The process's mask of permissions, which can only be read by setting."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,193 @@
+"""Say what a checkpoint holds, released or ours, and how to use it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from convmae_mm.cli._network_options import (
+    add_network_options,
+    network_options,
+    told_in_one_line,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from convmae_mm.checkpoint import LoadedFile, ReleasedNetwork
+
+VARIANTS = {
+    'pretrain': 'pretraining (ConvMAE, FastConvMAE)',
+    'classifier': 'ImageNet classifier',
+    'backbone': 'encoder alone',
+    'detector1': 'detector 1: Mask R-CNN, FPN',
+    'detector2': 'detector 2: Mask R-CNN, simple pyramid',
+    'segmentor': 'segmentor: UperNet',
+}
+# What is in a file, by a pattern of names, released or ours.
+PARTS = {
+    'encoder': r'(.*\.)?blocks3\.\d+\.attn\.qkv\.weight',
+    'decoder': r'(decoder_pred|neck\.pred)\.weight',
+    'classifier head': r'head\.(fc\.)?weight',
+    'feature pyramid': r'backbone\.(fpn_|simfp_).*|neck\..*convs.*',
+    'RPN': r'(proposal_generator\.)?rpn_head\..*',
+    'box and mask heads': r'roi_heads?\..*mask_head.*',
+    'segmentation head': r'decode_head\..*',
+    'auxiliary head': r'auxiliary_head\..*',
+}
+_BUFFERS = re.compile(
+    r'.*(running_mean|running_var|num_batches_tracked|position_index)'
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_network_options(parser)
+    parser.epilog = 'Nothing in the file is run; see docs/released_weights.md.'
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is in the file; errors that can be mended are one line."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from convmae_mm.checkpoint import load_weights_file, uses_our_names
+    from convmae_mm.cli._ready_config import backbone_text, whole_text
+
+    options = network_options(args)
+    with told_in_one_line():
+        loaded = load_weights_file(args.file)
+        network, problem = _describe(loaded.weights, options)
+    console = Console()
+    table = Table('what', 'found', title='convmae-mm inspect')
+    rows = describe_file(loaded, args.file)
+    rows += (
+        [('network', problem)]
+        if network is None
+        else (describe_network(network))
+    )
+    for name, value in rows:
+        table.add_row(Text(name), Text(value, overflow='fold'))
+    console.print(table)
+    if network is None:
+        return 0
+    # soft_wrap: text to be copied stays as it is.
+    console.print(Text('\nThe encoder, in a config:\n'))
+    text = backbone_text(network, args.file)
+    console.print(Text(text), soft_wrap=True)
+    if not uses_our_names(loaded.weights):
+        console.print(Text('\nThe whole network, in Python:\n'))
+        text = whole_text(network, args.file, options)
+        console.print(Text(text), soft_wrap=True)
+    return 0
+
+
+def describe_file(loaded: LoadedFile, source: str) -> list[tuple[str, str]]:
+    """Rows about the file itself."""
+    from convmae_mm.checkpoint import uses_our_names
+    from convmae_mm.checkpoint.downloads import hash_in_name, sha256_of
+
+    names = 'convmae_mm' if uses_our_names(loaded.weights) else 'as released'
+    digest = sha256_of(loaded.path)
+    promised = hash_in_name(loaded.path.name)
+    verdict = ''
+    if promised is not None:
+        fits = digest.startswith(promised)
+        verdict = ' (as its name says)' if fits else ' (NOT as its name says)'
+    trained = [
+        f'{number} {unit}'
+        for number, unit in (
+            (loaded.epochs, 'epochs'),
+            (loaded.iterations, 'iterations'),
+        )
+        if number is not None
+    ]
+    parts = [
+        part
+        for part, pattern in PARTS.items()
+        if any(re.fullmatch(pattern, name) for name in loaded.weights)
+    ]
+    if loaded.has_optimizer:
+        parts.append('optimizer state')
+    others = [x for x in loaded.extras if 'optimizer' not in x]
+    where = f' under {loaded.container!r}' if loaded.container else ''
+    return [
+        ('file', source),
+        ('size', f'{loaded.path.stat().st_size / 2**20:.1f} MiB'),
+        ('SHA-256', digest + verdict),
+        ('format', f'{loaded.format}, weights{where}'),
+        ('other entries', ', '.join(others) or 'none'),
+        ('tensor names', names),
+        ('trained for', ', '.join(trained) or 'not stored'),
+        ('contains', ', '.join(parts)),
+        *describe_tensors(loaded.weights),
+    ]
+
+
+def describe_tensors(weights: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+    """Rows about the numbers: how many parameters, and in which types."""
+    sizes: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    for name, tensor in weights.items():
+        if _BUFFERS.fullmatch(name):
+            sizes['buffers'] += tensor.numel()
+            continue
+        sizes['parameters'] += tensor.numel()
+        types[str(tensor.dtype).removeprefix('torch.')] += 1
+    return [
+        ('parameters', f'{sizes["parameters"] / 1e6:.2f} M'),
+        ('types', ', '.join(f'{x} ({n})' for x, n in types.most_common())),
+    ]
+
+
+def describe_network(network: ReleasedNetwork) -> list[tuple[str, str]]:
+    """Rows about the network."""
+    from convmae_mm.models.backbones.variants import arch_zoo, resolve_arch
+
+    settings = dict(network.backbone)
+    arch = resolve_arch(settings.pop('arch'))
+    named = next((x for x in arch_zoo if arch_zoo[x] == arch), 'custom')
+    rows = [
+        ('network', VARIANTS[network.variant]),
+        (
+            'architecture',
+            f'{named}: embed_dims {arch.embed_dims}, depths {arch.depths}, '
+            f'num_heads {arch.num_heads}, mlp_ratios {arch.mlp_ratios}',
+        ),
+        *((name, str(value)) for name, value in settings.items()),
+    ]
+    for name in ('decoder', 'classifier', 'detector', 'segmentor'):
+        part = getattr(network, name)
+        if part is not None:
+            told = ', '.join(f'{key} {value}' for key, value in part.items())
+            rows.append((name, told))
+    return rows
+
+
+def _describe(
+    weights: Mapping[str, Tensor], options: dict[str, Any]
+) -> tuple[ReleasedNetwork | None, str]:
+    """The network, or why it cannot be told without more options.
+
+    What is wrong with the tensors raises.
+    """
+    from convmae_mm.checkpoint import (
+        CheckpointError,
+        UnmatchedTensorsError,
+        describe_ours,
+        describe_released,
+        uses_our_names,
+    )
+
+    ours = uses_our_names(weights)
+    describe = describe_ours if ours else describe_released
+    try:
+        return describe(weights, **options), ''
+    except UnmatchedTensorsError:
+        raise
+    except CheckpointError as error:
+        return None, f'not told by the file alone: {error}'

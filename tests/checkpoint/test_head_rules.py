@@ -1,0 +1,103 @@
+"""The names of detectors' and segmentors' heads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from golden_outputs import GOLDEN_DIR
+
+from convmae_mm.checkpoint.errors import UnmatchedTensorsError
+from convmae_mm.checkpoint.head_rules import (
+    DETECTOR1_RULES,
+    DETECTOR2_RULES,
+    SEGMENTOR_RULES,
+)
+from convmae_mm.checkpoint.rules import (
+    Rules,
+    export_tensors,
+    import_tensors,
+    to_our_name,
+    to_released_name,
+)
+
+DETECTORS = {1: DETECTOR1_RULES, 2: DETECTOR2_RULES}
+ENCODERS = {1: 'backbone.bottom_up.', 2: 'backbone.net.'}
+
+
+def head_names(detector: int) -> list[str]:
+    """The released names of the full-size detector, without the encoder."""
+    file = GOLDEN_DIR / f'detector{detector}_keys.json'
+    names = json.loads(file.read_text())
+    return [x for x in names if not x.startswith(ENCODERS[detector])]
+
+
+@pytest.mark.parametrize(('detector', 'rules'), DETECTORS.items())
+def test_every_name_has_one_of_ours_and_back(
+    detector: int, rules: Rules
+) -> None:
+    released = head_names(detector)
+    assert len(released) > 70
+    tensors = {name: torch.zeros(()) for name in released}
+    ours = import_tensors(tensors, rules)
+    assert len(ours) == len(released)
+    assert list(export_tensors(ours, rules)) == released
+
+
+@pytest.mark.parametrize(
+    ('rules', 'released', 'ours'),
+    [
+        (
+            DETECTOR1_RULES,
+            'backbone.fpn_output5.norm.running_var',
+            'neck.fpn_convs.3.bn.running_var',
+        ),
+        (
+            DETECTOR2_RULES,
+            'backbone.simfp_2.4.weight',
+            'neck.lateral_convs.0.conv.weight',
+        ),
+        (
+            DETECTOR2_RULES,
+            'backbone.simfp_5.2.norm.bias',
+            'neck.fpn_convs.3.ln.bias',
+        ),
+        (
+            DETECTOR1_RULES,
+            'proposal_generator.rpn_head.conv.conv1.bias',
+            'rpn_head.rpn_conv.1.conv.bias',
+        ),
+        (
+            DETECTOR2_RULES,
+            'roi_heads.mask_head.mask_fcn4.norm.weight',
+            'roi_head.mask_head.convs.3.ln.weight',
+        ),
+        (
+            SEGMENTOR_RULES,
+            'decode_head.psp_modules.3.1.bn.num_batches_tracked',
+            'decode_head.psp_modules.3.1.bn.num_batches_tracked',
+        ),
+    ],
+)
+def test_examples(rules: Rules, released: str, ours: str) -> None:
+    assert to_our_name(rules, released) == ours
+    assert to_released_name(rules, ours) == released
+
+
+@pytest.mark.parametrize(
+    ('rules', 'wrong'),
+    [
+        # bias and norm: the convolutions have the one or the other
+        (DETECTOR1_RULES, 'backbone.fpn_lateral2.bias'),
+        (DETECTOR1_RULES, 'backbone.fpn_lateral6.weight'),
+        (DETECTOR2_RULES, 'backbone.simfp_5.0.weight'),
+        (DETECTOR2_RULES, 'roi_heads.box_head.fc2.weight'),
+        (DETECTOR2_RULES, 'roi_heads.mask_head.mask_fcn5.weight'),
+        (SEGMENTOR_RULES, 'decode_head.bottleneck.conv.bias'),
+        (SEGMENTOR_RULES, 'decode_head.conv_logits.weight'),
+    ],
+)
+def test_unknown_names_raise(rules: Rules, wrong: str) -> None:
+    with pytest.raises(UnmatchedTensorsError, match=wrong):
+        import_tensors({wrong: torch.zeros(1)}, rules)
