@@ -1,8 +1,7 @@
 """Relative positions in the attention of stage 3.
 
-Both kinds turn the query and key of an attention layer, (N, heads, L, d),
-into what ``scaled_dot_product_attention`` takes: query, key, and a bias that
-is added to the logits.
+Both kinds give the bias that is added to the logits of an attention layer
+with queries (N, heads, L, d).
 
 Legend: N sequences, H W token grid, L = H * W tokens, d channels of a head.
 """
@@ -14,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convmae_mm.ops.attention import AxisBias, TableBias
 from convmae_mm.ops.positions import (
+    expand_columns,
     expand_relative_table,
     fit_offset_vectors,
     fit_relative_table,
     gather_offset_vectors,
-    one_hot_coordinates,
     resize_relative_table,
 )
 
@@ -42,14 +42,16 @@ class RelativePositionBias(nn.Module):
 
     def forward(self, grid: tuple[int, int]) -> Tensor:
         """The bias (heads, L, L) of a grid, the table resized if need be."""
-        table = resize_relative_table(self.table, self.grid, grid)
-        return expand_relative_table(table, grid)
+        return expand_relative_table(self._resize(grid), grid)
 
-    def relate(
-        self, query: Tensor, key: Tensor, grid: tuple[int, int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Leave query and key, (N, heads, L, d), as they are; add a bias."""
-        return query, key, self(grid)
+    def relate(self, grid: tuple[int, int]) -> TableBias | Tensor:
+        """The bias in the form that attention takes on this device."""
+        if self.table.device.type == 'cpu':
+            return TableBias(expand_columns(self._resize(grid), grid))
+        return self(grid)
+
+    def _resize(self, grid: tuple[int, int]) -> Tensor:
+        return resize_relative_table(self.table, self.grid, grid)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any
@@ -65,10 +67,8 @@ class DecomposedRelativePosition(nn.Module):
     """``query . height[dy] + query . width[dx]`` on the logits.
 
     Li et al., "Exploring Plain Vision Transformer Backbones for Object
-    Detection", ECCV 2022. The sum is folded into the product of query and
-    key: the query gets its products with every row and every column of the
-    grid as H + W further channels, the key a one-hot code of its own row and
-    column. No (L, L) bias exists.
+    Detection", ECCV 2022. No (L, L) bias exists, only the terms of each query
+    with the H rows and the W columns of keys.
 
     Args:
         grid: (H, W) that the vectors are stored for.
@@ -82,13 +82,10 @@ class DecomposedRelativePosition(nn.Module):
         self.height = nn.Parameter(torch.zeros(2 * grid[0] - 1, head_channels))
         self.width = nn.Parameter(torch.zeros(2 * grid[1] - 1, head_channels))
 
-    def relate(
-        self, query: Tensor, key: Tensor, grid: tuple[int, int]
-    ) -> tuple[Tensor, Tensor, None]:
-        """Extend query and key: (N, heads, L, d) to (N, heads, L, d + H + W).
+    def relate(self, query: Tensor, grid: tuple[int, int]) -> AxisBias:
+        """The terms of queries (N, heads, L, d) on a grid.
 
-        Attention must go on scaling the logits by 1 / sqrt(d); it is d that
-        the vectors were trained with.
+        They are not scaled by 1 / sqrt(d), as in the released network.
         """
         height, width = grid
         rows = gather_offset_vectors(self.height, height)  # (H, H, d)
@@ -96,15 +93,7 @@ class DecomposedRelativePosition(nn.Module):
         q_grid = query.unflatten(2, grid)  # (N, heads, H, W, d)
         by_row = torch.einsum('nhyxd,ykd->nhyxk', q_grid, rows)
         by_column = torch.einsum('nhyxd,xkd->nhyxk', q_grid, columns)
-        products = torch.cat([by_row, by_column], dim=-1).flatten(2, 3)
-        # not scaled in the released network, so undo what attention will do
-        products = products * query.shape[-1] ** 0.5
-        codes = one_hot_coordinates(grid, key).expand(*key.shape[:2], -1, -1)
-        return (
-            torch.cat([query, products], dim=-1),
-            torch.cat([key, codes], dim=-1),
-            None,
-        )
+        return AxisBias(by_row.flatten(2, 3), by_column.flatten(2, 3))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from convmae_mm.ops.attention import Bias, attend
 from convmae_mm.ops.windows import WindowPlan
 
 from .layer_scale import LayerScale
@@ -42,14 +42,14 @@ class Attention(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        bias: Tensor | None = None,
+        bias: Bias = None,
         grid: tuple[int, int] | None = None,
     ) -> Tensor:
         """Attend among the tokens of each sequence.
 
         Args:
             tokens: (N, L, C).
-            bias: Added to the logits; broadcastable to (N, heads, L, L).
+            bias: Added to the logits, see :func:`attend`.
             grid: (H, W) of the tokens; needed by ``rel_pos``.
         """
         batch, length, channels = tokens.shape
@@ -57,13 +57,15 @@ class Attention(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if self.rel_pos is not None:
             assert grid is not None and bias is None
-            query, key, bias = self.rel_pos.relate(query, key, grid)
-        if bias is not None:
-            bias = bias.to(query.dtype)
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, bias, scale=self.scale
-        )
+            bias = self._relate(query, grid)
+        mixed = attend(query, key, value, self.scale, bias)
         return self.proj(mixed.transpose(1, 2).reshape(tokens.shape))
+
+    def _relate(self, query: Tensor, grid: tuple[int, int]) -> Bias:
+        if isinstance(self.rel_pos, DecomposedRelativePosition):
+            return self.rel_pos.relate(query, grid)
+        assert self.rel_pos is not None
+        return self.rel_pos.relate(grid)
 
 
 class TransformerBlock(nn.Module):
@@ -103,7 +105,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        bias: Tensor | None = None,
+        bias: Bias = None,
         windows: WindowPlan | None = None,
         grid: tuple[int, int] | None = None,
     ) -> Tensor:
@@ -126,7 +128,7 @@ class TransformerBlock(nn.Module):
     def _attend(
         self,
         tokens: Tensor,
-        bias: Tensor | None,
+        bias: Bias,
         windows: WindowPlan | None,
         grid: tuple[int, int] | None,
     ) -> Tensor:

@@ -112,8 +112,8 @@ def fit_relative_table(table: Tensor, target: tuple[int, int]) -> Tensor:
     return resize_relative_table(table, grid, target)
 
 
-def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Expand a relative table to one bias per pair of tokens.
+def expand_columns(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Expand a relative table along the columns of the grid only.
 
     Args:
         table: ((2 H - 1) (2 W - 1), heads); the entry for a query at
@@ -122,16 +122,34 @@ def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
         grid: (H, W).
 
     Returns:
-        (heads, L, L), queries first.
+        (heads, W, 2 H - 1, W), contiguous: entry (j, H - 1 - i + k, l) is
+        that of a query at (i, j) and a key at (k, l). The bias of all
+        queries in row i is a view of it, rows H - 1 - i to 2 H - 2 - i.
     """
     height, width = grid
     maps = table.t().reshape(-1, 2 * height - 1, 2 * width - 1)
     # Sliding windows of the flipped table are rows of the bias: one strided
     # copy, where indexing with an (L, L) integer table costs many times that
     # in its backward.
-    flipped = maps.flip(1, 2)
-    slides = flipped.unfold(1, height, 1).unfold(2, width, 1)
-    return slides.flip(1, 2).reshape(-1, height * width, height * width)
+    slides = maps.flip(1, 2).unfold(2, width, 1).flip(2)
+    return slides.transpose(1, 2).contiguous()
+
+
+def expand_relative_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Expand a relative table to one bias per pair of tokens.
+
+    Args:
+        table: See :func:`expand_columns`.
+        grid: (H, W).
+
+    Returns:
+        (heads, L, L), queries first.
+    """
+    height, width = grid
+    strips = expand_columns(table, grid)
+    slides = strips.unfold(2, height, 1).flip(2)  # (heads, W, H, W, H)
+    bias = slides.permute(0, 2, 1, 4, 3)
+    return bias.reshape(-1, height * width, height * width)
 
 
 def fit_offset_vectors(vectors: Tensor, side: int) -> Tensor:
@@ -163,18 +181,3 @@ def gather_offset_vectors(vectors: Tensor, side: int) -> Tensor:
     positions = torch.arange(side, device=vectors.device)
     offsets = positions[:, None] - positions + side - 1
     return fit_offset_vectors(vectors, side)[offsets]
-
-
-def one_hot_coordinates(grid: tuple[int, int], like: Tensor) -> Tensor:
-    """A code (L, H + W) of the row and the column of each token.
-
-    Args:
-        grid: (H, W).
-        like: Gives dtype and device.
-    """
-    height, width = grid
-    rows = torch.eye(height, dtype=like.dtype, device=like.device)
-    columns = torch.eye(width, dtype=like.dtype, device=like.device)
-    return torch.cat(
-        [rows.repeat_interleave(width, 0), columns.repeat(height, 1)], dim=1
-    )

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from convmae_mm import ConvMAE
-from convmae_mm.layers import DecomposedRelativePosition
 from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
 from convmae_mm.ops.positions import build_sincos_positions
 
@@ -142,26 +141,6 @@ def test_plain_weights_begin_every_mode(mode: str) -> None:
     images = torch.randn(1, 3, 64, 64)
     for ours, theirs in zip(plain(images)[:3], other(images), strict=True):
         assert torch.allclose(ours, theirs, atol=2e-3, rtol=1e-3)
-
-
-def test_attention_equals_the_sum_of_its_terms() -> None:
-    """Folding the decomposed positions is the sum that ViTDet states."""
-    torch.manual_seed(0)
-    rel_pos = DecomposedRelativePosition((3, 5), 4).double()
-    for parameter in rel_pos.parameters():
-        torch.nn.init.normal_(parameter)
-    query, key = torch.randn(2, 1, 2, 15, 4, dtype=torch.float64).unbind()
-    q, k, bias = rel_pos.relate(query, key, (3, 5))
-    assert bias is None
-    logits = q @ k.transpose(-2, -1) / 4**0.5
-    rows, columns = torch.arange(15) // 5, torch.arange(15) % 5
-    for i in range(15):
-        for j in range(15):
-            dy, dx = rows[i] - rows[j] + 2, columns[i] - columns[j] + 4
-            expected = (query[0, :, i] * key[0, :, j]).sum(-1) / 2
-            expected = expected + query[0, :, i] @ rel_pos.height[dy]
-            expected = expected + query[0, :, i] @ rel_pos.width[dx]
-            assert torch.allclose(logits[0, :, i, j], expected)
 
 
 @pytest.mark.parametrize('mode', ['mimdet', 'vitdet'])

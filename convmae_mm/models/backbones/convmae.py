@@ -28,6 +28,7 @@ from convmae_mm.layers import (
     RelativePositionBias,
     TransformerBlock,
 )
+from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.masking import locate_visible_cells
 from convmae_mm.ops.patches import PATCH_SIZE, pad_to_patches, resolve_grid
 from convmae_mm.ops.positions import (
@@ -319,7 +320,7 @@ class ConvMAE(BaseModule):
                 self.settings,
                 grid,
                 len(x_bhwc),
-                self._window_bias(),
+                self.window_rel_pos,
                 x_bhwc.device,
             )
         )
@@ -341,17 +342,11 @@ class ConvMAE(BaseModule):
         missing = [max(0, 3 - side) for side in e3.shape[2:]]
         return self.downsample(F.pad(e3, (0, missing[1], 0, missing[0])))
 
-    def _window_bias(self) -> Tensor | None:
-        """The bias (heads, w * w, w * w) that the window blocks share."""
-        if self.window_rel_pos is None:
-            return None
-        return self.window_rel_pos(self.window_rel_pos.grid)
-
-    def _global_bias(self, grid: tuple[int, int]) -> Tensor | None:
-        """The bias (heads, L, L) that the global blocks share."""
+    def _global_bias(self, grid: tuple[int, int]) -> Bias:
+        """The bias that the global blocks share."""
         if self.global_rel_pos is None:
             return None
-        return self.global_rel_pos(grid)
+        return self.global_rel_pos.relate(grid)
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.pos_embed_grid, grid)

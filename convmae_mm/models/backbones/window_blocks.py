@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from convmae_mm.layers import RelativePositionBias
+from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.windows import WindowPlan, plan_windows
 
 from .variants import Mode
@@ -17,35 +19,47 @@ def plan_window_blocks(
     mode: Mode,
     grid: tuple[int, int],
     batch: int,
-    bias: Tensor | None,
+    table: RelativePositionBias | None,
     device: torch.device,
-) -> list[tuple[WindowPlan, Tensor | None]]:
+) -> list[tuple[WindowPlan, Bias]]:
     """Plan each window block: its windows, and the bias of its logits.
 
     Args:
         mode: Names the blocks and describes their windows.
         grid: (H, W).
         batch: B.
-        bias: (heads, w * w, w * w) that all windows of all blocks share.
+        table: Relative positions that all windows of all blocks share.
         device: Of the tokens.
 
     Returns:
         An entry for each of ``mode.window_block_indexes``; those with the
-        same windows share one bias, broadcastable to
-        (B n, heads, w * w, w * w).
+        same windows share one bias, for B n sequences of w * w tokens.
     """
     if not mode.window_block_indexes:
         return []
-    plans = []
-    for shift in mode.window_shifts:
-        plan = plan_windows(grid, mode.window_size, shift)
-        logits = bias
-        if plan.is_padded and not mode.padding_is_key:
-            hidden = _hide_padding(plan, device).repeat(batch, 1, 1, 1)
-            logits = hidden if bias is None else hidden + bias
-        plans.append((plan, logits))
+    plans = [
+        (plan, _bias(plan, mode, batch, table, device))
+        for plan in (
+            plan_windows(grid, mode.window_size, shift)
+            for shift in mode.window_shifts
+        )
+    ]
     blocks = range(len(mode.window_block_indexes))
     return [plans[turn % len(plans)] for turn in blocks]
+
+
+def _bias(
+    plan: WindowPlan,
+    mode: Mode,
+    batch: int,
+    table: RelativePositionBias | None,
+    device: torch.device,
+) -> Bias:
+    """What is added to the logits in the windows of a whole batch."""
+    if mode.padding_is_key or not plan.is_padded:
+        return table.relate(plan.window) if table is not None else None
+    hidden = _hide_padding(plan, device).repeat(batch, 1, 1, 1)
+    return hidden if table is None else hidden + table(plan.window)
 
 
 def _hide_padding(plan: WindowPlan, device: torch.device) -> Tensor:

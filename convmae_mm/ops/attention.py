@@ -1,0 +1,314 @@
+"""Attention with relative positions that never stores an (L, L) bias.
+
+A fused kernel has no gradient for a bias on a CPU: PyTorch then computes and
+keeps all logits, 0.8 GB for each block of 12 heads at 4096 tokens, and
+expanding a table to a bias costs as much again. Here a few rows of the grid
+are queries at a time, their bias is a view of the table, and the backward
+pass recomputes the logits (Dao et al., "FlashAttention", NeurIPS 2022).
+
+On other devices, memory-efficient kernels take a bias with gradient: there a
+table is expanded once for all blocks that share it.
+
+Legend: N sequences, h heads, H W token grid, L = H * W tokens, d channels of
+a head, R rows of the grid that are queries at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Logits of one step: 16 MiB in float32, so that they stay in the cache.
+MAX_LOGITS = 2**22
+
+
+@dataclass(frozen=True)
+class TableBias:
+    """One number per head and offset, shared by all sequences.
+
+    Attributes:
+        strips: (h, W, 2 H - 1, W), see
+            :func:`convmae_mm.ops.positions.expand_columns`.
+    """
+
+    strips: Tensor
+
+
+@dataclass(frozen=True)
+class AxisBias:
+    """The sum of a vertical and a horizontal term for each query.
+
+    Attributes:
+        by_row: (N, h, L, H), for each query and row of keys.
+        by_column: (N, h, L, W), for each query and column of keys.
+    """
+
+    by_row: Tensor
+    by_column: Tensor
+
+
+Bias = Tensor | TableBias | AxisBias | None
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, bias: Bias = None
+) -> Tensor:
+    """``softmax(scale * query key^T + bias) value``.
+
+    Args:
+        query: (N, h, L, d).
+        key: (N, h, L, d).
+        value: (N, h, L, d).
+        scale: Of the products, usually 1 / sqrt(d).
+        bias: Added to the logits; a tensor must be broadcastable to
+            (N, h, L, L).
+    """
+    if isinstance(bias, AxisBias) and query.device.type != 'cpu':
+        query, key, value = _fold(query, key, value, scale, bias)
+        return F.scaled_dot_product_attention(query, key, value, scale=scale)
+    if isinstance(bias, (TableBias, AxisBias)):
+        terms = (
+            [bias.strips]
+            if isinstance(bias, TableBias)
+            else [bias.by_row, bias.by_column]
+        )
+        # Half precision has too few digits for sums of thousands of shares.
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        q, k, v, *terms = (x.to(dtype) for x in (query, key, value, *terms))
+        out: Tensor = _attend_in_rows(q, k, v, terms, scale)[0]
+        return out.to(query.dtype)
+    if bias is not None:
+        bias = bias.to(query.dtype)
+    return F.scaled_dot_product_attention(query, key, value, bias, scale=scale)
+
+
+def _fold(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, bias: AxisBias
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Make the two terms part of the product of query and key.
+
+    The query gets its terms as H + W further channels, the key a one-hot
+    code of its own row and column. (N, h, L, d + H + W) each; the value
+    stays.
+    """
+    height, width = bias.by_row.shape[-1], bias.by_column.shape[-1]
+    rows = torch.eye(height, dtype=key.dtype, device=key.device)
+    columns = torch.eye(width, dtype=key.dtype, device=key.device)
+    codes = torch.cat(
+        [rows.repeat_interleave(width, 0), columns.repeat(height, 1)], dim=1
+    )
+    terms = torch.cat([bias.by_row, bias.by_column], dim=-1) / scale
+    query = torch.cat([query, terms.to(query.dtype)], dim=-1)
+    codes = codes.expand(*key.shape[:2], -1, -1)
+    return query, torch.cat([key, codes], dim=-1), value
+
+
+class _Terms(Protocol):
+    """A bias, a few rows of queries at a time; of one sequence."""
+
+    gradients: list[Tensor]
+
+    def add(self, logits: Tensor, sequence: int, row: int) -> None:
+        """Add to the logits (h, R * W, L) of queries from ``row`` on."""
+
+    def collect(self, gradient: Tensor, sequence: int, row: int) -> None:
+        """Add the gradient of those logits to that of the bias."""
+
+
+class _TableTerms:
+    """See :class:`TableBias`.
+
+    The bias of queries in row i is a view: rows H - 1 - i to 2 H - 2 - i of
+    the strips.
+    """
+
+    def __init__(self, strips: Tensor, gradients: bool = False) -> None:
+        self.width, self.height = strips.shape[1], (strips.shape[2] + 1) // 2
+        self.strips = strips.flatten(2)  # (h, W, (2 H - 1) W)
+        self.gradients = [torch.zeros_like(strips)] if gradients else []
+
+    def _view(self, of: Tensor, row: int) -> Tensor:
+        start = (self.height - 1 - row) * self.width
+        return of[:, :, start : start + self.height * self.width]
+
+    def add(self, logits: Tensor, sequence: int, row: int) -> None:
+        for part in logits.split(self.width, 1):
+            part.add_(self._view(self.strips, row))
+            row += 1
+
+    def collect(self, gradient: Tensor, sequence: int, row: int) -> None:
+        for part in gradient.split(self.width, 1):
+            self._view(self.gradients[0].flatten(2), row).add_(part)
+            row += 1
+
+
+class _AxisTerms:
+    """See :class:`AxisBias`."""
+
+    def __init__(
+        self, by_row: Tensor, by_column: Tensor, gradients: bool = False
+    ) -> None:
+        self.terms = (by_row, by_column)
+        self.grid = (by_row.shape[-1], by_column.shape[-1])
+        self.gradients = (
+            [torch.empty_like(term) for term in self.terms]
+            if gradients
+            else []
+        )
+
+    def _queries(self, of: Tensor, logits: Tensor, n: int, row: int) -> Tensor:
+        start = row * self.grid[1]
+        return of[n, :, start : start + logits.shape[1]]
+
+    def add(self, logits: Tensor, sequence: int, row: int) -> None:
+        by_row, by_column = (
+            self._queries(term, logits, sequence, row) for term in self.terms
+        )
+        grid = logits.unflatten(2, self.grid)
+        grid.add_(by_row[..., :, None]).add_(by_column[..., None, :])
+
+    def collect(self, gradient: Tensor, sequence: int, row: int) -> None:
+        grid = gradient.unflatten(2, self.grid)
+        for term, axis in zip(self.gradients, (-1, -2), strict=True):
+            rows = self._queries(term, gradient, sequence, row)
+            rows.copy_(grid.sum(axis))
+
+
+def _open_terms(terms: list[Tensor], gradients: bool = False) -> _Terms:
+    if len(terms) == 1:
+        return _TableTerms(terms[0], gradients)
+    return _AxisTerms(terms[0], terms[1], gradients)
+
+
+def _width(terms: list[Tensor]) -> int:
+    """W of the grid: both kinds have it as their last axis."""
+    return terms[-1].shape[-1]
+
+
+def _steps(
+    query: Tensor, terms: list[Tensor]
+) -> tuple[int, list[tuple[int, int, slice]]]:
+    """How many queries a step has, and each step: n, row and its queries."""
+    sequences, heads, length, _ = query.shape
+    width = _width(terms)
+    rows = max(1, MAX_LOGITS // (heads * width * length))
+    size = min(rows * width, length)
+    return size, [
+        (n, start // width, slice(start, min(start + size, length)))
+        for n in range(sequences)
+        for start in range(0, length, size)
+    ]
+
+
+@torch.library.custom_op('convmae_mm::attend_in_rows', mutates_args=())
+def _attend_in_rows(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    terms: list[Tensor],
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    """The output (N, h, L, d), and logsumexp (N, h, L, 1) of the logits."""
+    bias = _open_terms(terms)
+    query = query * scale
+    out = torch.empty_like(query)
+    sums = query.new_empty(*query.shape[:3], 1)
+    size, steps = _steps(query, terms)
+    buffer = query.new_empty(query.shape[1], size, query.shape[2])
+    for n, row, queries in steps:
+        logits = buffer[:, : queries.stop - queries.start]
+        torch.bmm(query[n, :, queries], key[n].mT, out=logits)
+        bias.add(logits, n, row)
+        largest = logits.amax(-1, keepdim=True)
+        logits.sub_(largest).exp_()
+        total = logits.sum(-1, keepdim=True)
+        out[n, :, queries] = torch.bmm(logits, value[n]).div_(total)
+        sums[n, :, queries] = total.log_().add_(largest)
+    return out, sums
+
+
+@torch.library.custom_op(
+    'convmae_mm::attend_in_rows_backward', mutates_args=()
+)
+def _attend_in_rows_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    terms: list[Tensor],
+    out: Tensor,
+    sums: Tensor,
+    scale: float,
+) -> list[Tensor]:
+    """Gradients of query, key, value and of the terms."""
+    bias = _open_terms(terms, gradients=True)
+    means = (gradient * out).sum(-1, keepdim=True)  # (N, h, L, 1)
+    # One more channel subtracts the logsumexp within the product.
+    query = torch.cat([query * scale, -sums], dim=-1)
+    key = torch.cat([key, torch.ones_like(key[..., :1])], dim=-1)
+    d_query, d_key = torch.empty_like(query), torch.zeros_like(key)
+    d_value = torch.zeros_like(value)
+    size, steps = _steps(query, terms)
+    heads, length = query.shape[1:3]
+    buffers = query.new_empty(2, heads, size, length)
+    for n, row, queries in steps:
+        shares, d_logits = buffers[:, :, : queries.stop - queries.start]
+        q, g = query[n, :, queries], gradient[n, :, queries]
+        torch.bmm(q, key[n].mT, out=shares)
+        bias.add(shares, n, row)
+        shares.exp_()
+        d_value[n].baddbmm_(shares.mT, g)
+        torch.baddbmm(
+            means[n, :, queries], g, value[n].mT, beta=-1, out=d_logits
+        )
+        d_logits.mul_(shares)
+        bias.collect(d_logits, n, row)
+        d_query[n, :, queries] = torch.bmm(d_logits, key[n])
+        d_key[n].baddbmm_(d_logits.mT, q)
+    d_query = d_query[..., :-1] * scale
+    return [d_query, d_key[..., :-1].clone(), d_value, *bias.gradients]
+
+
+@_attend_in_rows.register_fake
+def _(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    terms: list[Tensor],
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(query), query.new_empty(*query.shape[:3], 1)
+
+
+@_attend_in_rows_backward.register_fake
+def _(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    terms: list[Tensor],
+    out: Tensor,
+    sums: Tensor,
+    scale: float,
+) -> list[Tensor]:
+    return [torch.empty_like(x) for x in (query, key, value, *terms)]
+
+
+def _keep(ctx: Any, inputs: tuple, output: tuple) -> None:
+    query, key, value, terms, ctx.scale = inputs
+    ctx.save_for_backward(query, key, value, *output, *terms)
+
+
+def _differentiate(ctx: Any, gradient: Tensor, _: Tensor) -> tuple:
+    query, key, value, out, sums, *terms = ctx.saved_tensors
+    d_query, d_key, d_value, *d_terms = _attend_in_rows_backward(
+        gradient, query, key, value, terms, out, sums, ctx.scale
+    )
+    return d_query, d_key, d_value, d_terms, None
+
+
+_attend_in_rows.register_autograd(_differentiate, setup_context=_keep)
