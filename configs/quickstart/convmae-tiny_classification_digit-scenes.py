@@ -11,10 +11,9 @@ default_scope = 'mmpretrain'
 model = dict(
     backbone=dict(
         init_cfg=dict(
-            type='Pretrained',
+            type='convmae_mm.PretrainedConvMAE',
             checkpoint='work_dirs/convmae-tiny_pretrain_digit-scenes/'
-            'epoch_24.pth',
-            prefix='backbone.',
+            'epoch_20.pth',
         )
     ),
 )

@@ -26,8 +26,8 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=24,
+        end=20,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=24)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20)

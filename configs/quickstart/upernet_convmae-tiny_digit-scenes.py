@@ -12,10 +12,9 @@ model = dict(
     data_preprocessor=_base_.data_preprocessor,
     backbone=dict(
         init_cfg=dict(
-            type='Pretrained',
+            type='convmae_mm.PretrainedConvMAE',
             checkpoint='work_dirs/convmae-tiny_pretrain_digit-scenes/'
-            'epoch_24.pth',
-            prefix='backbone.',
+            'epoch_20.pth',
         )
     ),
 )
@@ -31,11 +30,11 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min_ratio=0.0,
         by_epoch=True,
-        end=9,
+        end=6,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=9, val_interval=9)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=6)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # What the library's inferencer draws with.
