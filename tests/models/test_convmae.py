@@ -189,13 +189,16 @@ def test_windows_bound_the_attention() -> None:
     assert 27 in moved
 
 
+@pytest.mark.parametrize('with_cp', [True, (1, 2), (3,)])
 @pytest.mark.parametrize('mode', mode_zoo)
-def test_checkpointing_changes_no_gradient(mode: str) -> None:
+def test_checkpointing_changes_no_gradient(
+    mode: str, with_cp: bool | tuple[int, ...]
+) -> None:
     # two images: BatchNorm of one value has no gradient
     images = torch.randn(2, 3, 64, 80)
     gradients = []
-    for with_cp in (False, True):
-        backbone = build(**all_maps(mode), with_cp=with_cp).double().train()
+    for recompute in (False, with_cp):
+        backbone = build(**all_maps(mode), with_cp=recompute).double().train()
         maps = backbone(images.double())
         sum(features.square().mean() for features in maps).backward()
         gradients.append([p.grad for p in backbone.parameters()])
@@ -368,6 +371,7 @@ def test_layer_depth_over_real_names() -> None:
         (dict(mode='mimdet', window_size=0), 'window_size=0'),
         (dict(out_indices=()), r'out_indices=\(\)'),
         (dict(frozen_stages=4), r'frozen_stages=4'),
+        (dict(with_cp=(0, 1)), r'with_cp=\(0, 1\).*stages 1, 2, 3'),
     ],
 )
 def test_wrong_settings(settings: dict, message: str) -> None:
@@ -390,3 +394,50 @@ def test_wrong_inputs() -> None:
         build(mode='detection').forward_visible(
             images, torch.arange(4).repeat(2, 1)
         )
+
+
+def test_checkpointing_recomputes_the_named_stages_only() -> None:
+    backbone = build(with_cp=(2,)).train()
+    calls = {'blocks1': 0, 'blocks2': 0, 'blocks3': 0}
+    for stage in calls:
+
+        def count(*_: object, stage: str = stage) -> None:
+            calls[stage] += 1
+
+        getattr(backbone, stage)[0].register_forward_pre_hook(count)
+    maps = backbone(torch.randn(1, 3, 64, 64))
+    sum(features.square().mean() for features in maps).backward()
+    assert calls == {'blocks1': 1, 'blocks2': 2, 'blocks3': 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_blocks_compile_without_a_break(mode: str) -> None:
+    """Every block is one graph, with equal results and gradients."""
+    # other tests' graphs of the same code count towards torch's limit
+    torch._dynamo.reset()
+    images = torch.randn(1, 3, 64, 96)
+    results = []
+    for compiled in (False, True):
+        backbone = build(**all_maps(mode)).double().eval()
+        if compiled:
+            for stage in ('blocks1', 'blocks2', 'blocks3'):
+                for block in getattr(backbone, stage):
+                    block.compile(fullgraph=True, backend='aot_eager')
+        maps = backbone(images.double())
+        sum(features.square().mean() for features in maps).backward()
+        results.append([*maps, *(p.grad for p in backbone.parameters())])
+    for eager, fast in zip(*results, strict=True):
+        assert torch.allclose(eager, fast, atol=1e-9)
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_bfloat16_within_its_precision(mode: str) -> None:
+    backbone = build(**all_maps(mode))
+    images = torch.randn(1, 3, 64, 96)
+    exact = backbone(images)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        half = backbone(images)
+    for ours, theirs in zip(half, exact, strict=True):
+        error = (ours.float() - theirs).norm() / theirs.norm()
+        assert error < 0.05

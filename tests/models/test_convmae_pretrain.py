@@ -227,3 +227,85 @@ def test_wrong_inputs() -> None:
         build(0.0).loss(images)
     with pytest.raises(ValueError, match="mode='detection'"):
         build(mode='detection', window_block_indexes=(0,)).run_masked(images)
+
+
+def test_complementary_masks_are_runs_of_their_own() -> None:
+    """Four masks in one step give what four steps give."""
+    images, noise = draw((160, 288))
+    model = build(mask_ratio=0.75).double()
+    model.num_masks = 4
+    together = model.run_masked(images.double(), noise.double())
+    assert (~together.mask).reshape(4, 2, -1).sum(0).eq(1).all()
+    model.num_masks = 1
+    visible = together.latent.shape[1]
+    ranks = noise.argsort(1).argsort(1).double()
+    losses = []
+    for index in range(4):
+        rotated = (ranks - index * visible) % ranks.shape[1]
+        alone = model.run_masked(images.double(), rotated)
+        rows = slice(2 * index, 2 * index + 2)
+        assert torch.allclose(together.latent[rows], alone.latent)
+        assert torch.allclose(together.pred[rows], alone.pred)
+        assert torch.equal(together.mask[rows], alone.mask)
+        losses.append(alone.loss)
+    assert torch.allclose(together.loss, torch.stack(losses).mean())
+
+
+def test_reconstruction_shows_one_mask() -> None:
+    model = build()
+    model.num_masks = 4
+    images, noise = draw((64, 64))
+    panels = model.reconstruct_panels(images, noise)
+    assert panels.pasted.shape == images.shape
+    assert panels.mask.sum(1).tolist() == [12, 12]
+
+
+@pytest.mark.parametrize(('ratio', 'masks'), [(0.75, 5), (0.5, 3), (0.75, 0)])
+def test_masks_that_would_overlap_are_refused(
+    ratio: float, masks: int
+) -> None:
+    base = build()
+    with pytest.raises(ValueError, match=f'num_masks={masks}'):
+        ConvMAEPretrain(
+            backbone=base.backbone,
+            neck=base.neck,
+            head=base.head,
+            mask_ratio=ratio,
+            num_masks=masks,
+        )
+
+
+def test_decoder_checkpointing_changes_no_gradient() -> None:
+    images, noise = draw((64, 64))
+    gradients = []
+    for with_cp in (False, True):
+        model = build().double()
+        model.neck.with_cp = with_cp
+        model.run_masked(images.double(), noise.double()).loss.backward()
+        gradients.append([p.grad for p in model.neck.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert ours is theirs is None or torch.allclose(ours, theirs)
+
+
+@pytest.mark.slow
+def test_the_step_compiles_without_a_break_in_the_blocks() -> None:
+    # other tests' graphs of the same code count towards torch's limit
+    torch._dynamo.reset()
+    images, noise = draw((64, 64))
+    results = []
+    for compiled in (False, True):
+        model = build().double()
+        if compiled:
+            for block in (
+                *model.backbone.blocks1,
+                *model.backbone.blocks2,
+                *model.backbone.blocks3,
+                *model.neck.blocks,
+            ):
+                block.compile(fullgraph=True, backend='aot_eager')
+        output = model.run_masked(images.double(), noise.double())
+        output.loss.backward()
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        results.append([output.pred, output.loss, *grads])
+    for eager, fast in zip(*results, strict=True):
+        assert torch.allclose(eager, fast, atol=1e-9)

@@ -46,6 +46,7 @@ from .variants import (
     resolve_arch,
     resolve_mode,
     resolve_out_indices,
+    resolve_recomputed_stages,
 )
 from .window_blocks import plan_window_blocks
 
@@ -104,7 +105,9 @@ class ConvMAE(BaseModule):
         frozen_stages: -1 trains everything, 0 freezes the first patch
             embedding, k = 1..3 stages 1..k with their patch embeddings; 3
             also freezes the position tables, but not the E4 of 'seg'.
-        with_cp: Recompute each block in the backward pass to save memory.
+        with_cp: Recompute blocks in the backward pass to save memory: those
+            of all stages, or of the stages named, such as (1, 2). Stages 1
+            and 2 hold most of the memory and a third of the work.
         init_cfg: mmengine's initialisation config.
 
     Raises:
@@ -123,7 +126,7 @@ class ConvMAE(BaseModule):
         out_indices: Sequence[int] | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
-        with_cp: bool = False,
+        with_cp: bool | Sequence[int] = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -138,7 +141,7 @@ class ConvMAE(BaseModule):
         self.in_channels = in_channels
         self.out_indices = resolve_out_indices(self.settings, out_indices)
         self.frozen_stages = _check_frozen_stages(frozen_stages)
-        self.with_cp = with_cp
+        self.recomputed_stages = resolve_recomputed_stages(with_cp)
         self._build_stages(drop_path_rate)
         self._build_positions()
         self._build_last_map()
@@ -266,8 +269,8 @@ class ConvMAE(BaseModule):
         """
         check_images(images, self.in_channels)
         x = pad_to_patches(images).permute(0, 2, 3, 1)
-        e1 = self._run(self.blocks1, self.patch_embed1(x))
-        e2 = self._run(self.blocks2, self.patch_embed2(e1))
+        e1 = self._run(1, self.blocks1, self.patch_embed1(x))
+        e2 = self._run(2, self.blocks2, self.patch_embed2(e1))
         e3 = self._attend(self.patch_embed4(self.patch_embed3(e2)))
         maps = [x_bhwc.permute(0, 3, 1, 2) for x_bhwc in (e1, e2, e3)]
         if 3 in self.out_indices:
@@ -304,12 +307,12 @@ class ConvMAE(BaseModule):
         stage1 = locate_visible_cells(ids_keep, grid, STAGE1_CELLS)
         stage2 = locate_visible_cells(ids_keep, grid, STAGE2_CELLS)
         x = pixels.gather(images.permute(0, 2, 3, 1))
-        e1 = self._run(self.blocks1, self.patch_embed1(x), stage1)
-        e2 = self._run(self.blocks2, self.patch_embed2(e1), stage2)
+        e1 = self._run(1, self.blocks1, self.patch_embed1(x), stage1)
+        e2 = self._run(2, self.blocks2, self.patch_embed2(e1), stage2)
         tokens = self.patch_embed3(e2).flatten(2, 4)  # (B, V, C3)
         positions = self._positions(grid)[0][ids_keep]
         tokens = self.patch_embed4(tokens) + positions
-        return VisibleFeatures(e1, e2, self._run(self.blocks3, tokens))
+        return VisibleFeatures(e1, e2, self._run(3, self.blocks3, tokens))
 
     def _attend(self, x_bhwc: Tensor) -> Tensor:
         """Stage 3 on a whole map, (B, H, W, C3) in and out."""
@@ -328,9 +331,9 @@ class ConvMAE(BaseModule):
         for index, block in enumerate(self.blocks3):
             if index in self.window_block_indexes:
                 plan, bias = next(windows)
-                tokens = self._call(block, tokens, bias, plan)
+                tokens = self._call(3, block, tokens, bias, plan)
             else:
-                tokens = self._call(block, tokens, global_bias, None, grid)
+                tokens = self._call(3, block, tokens, global_bias, None, grid)
         return tokens.reshape(x_bhwc.shape)
 
     def _shrink(self, e3: Tensor) -> Tensor:
@@ -351,13 +354,17 @@ class ConvMAE(BaseModule):
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.pos_embed_grid, grid)
 
-    def _run(self, blocks: nn.ModuleList, x: Tensor, *args: Any) -> Tensor:
+    def _run(
+        self, stage: int, blocks: nn.ModuleList, x: Tensor, *args: Any
+    ) -> Tensor:
         for block in blocks:
-            x = self._call(block, x, *args)
+            x = self._call(stage, block, x, *args)
         return x
 
-    def _call(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
-        if self.with_cp and torch.is_grad_enabled():
+    def _call(
+        self, stage: int, block: Callable[..., Tensor], *args: Any
+    ) -> Tensor:
+        if stage in self.recomputed_stages and torch.is_grad_enabled():
             return checkpoint(block, *args, use_reentrant=False)
         return block(*args)
 

@@ -240,6 +240,25 @@ def resolve_out_indices(
     return tuple(out_indices)
 
 
+def resolve_recomputed_stages(with_cp: bool | Sequence[int]) -> frozenset[int]:
+    """The stages whose blocks are computed again in the backward pass.
+
+    Args:
+        with_cp: All or none of the stages, or their numbers, 1..3.
+
+    Raises:
+        ValueError: If a stage is named that does not exist.
+    """
+    if isinstance(with_cp, bool):
+        return frozenset((1, 2, 3) if with_cp else ())
+    stages = frozenset(with_cp)
+    if not stages <= {1, 2, 3}:
+        raise ValueError(
+            f'{with_cp=} must be True, False or some of the stages 1, 2, 3'
+        )
+    return stages
+
+
 def _check_window_blocks(indexes: tuple[int, ...], depth: int) -> None:
     wrong = [index for index in indexes if not 0 <= index < depth]
     if wrong:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from convmae_mm.layers import TransformerBlock
 from convmae_mm.layers.conv_block import convolve_maps
@@ -37,6 +38,7 @@ class ConvMAEPretrainDecoder(BaseModule):
         mlp_ratio: Hidden width of the MLPs over D.
         patch_size: Side of a patch in pixels.
         out_channels: Channels of the images to predict.
+        with_cp: Recompute each block in the backward pass to save memory.
         init_cfg: mmengine's initialisation config.
     """
 
@@ -50,11 +52,13 @@ class ConvMAEPretrainDecoder(BaseModule):
         mlp_ratio: float = 4.0,
         patch_size: int = 16,
         out_channels: int = 3,
+        with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         c1, c2, c3 = in_channels
         self.grid = resolve_grid(img_size)
+        self.with_cp = with_cp
         self.fuse1 = nn.Conv2d(c1, c3, kernel_size=4, stride=4)
         self.fuse2 = nn.Conv2d(c2, c3, kernel_size=2, stride=2)
         # eps 1e-6: as the released weights were trained
@@ -102,7 +106,10 @@ class ConvMAEPretrainDecoder(BaseModule):
         tokens = self._insert_mask_tokens(self.embed(latent), ids_restore)
         tokens = tokens + resize_positions(self.pos_embed, self.grid, grid)
         for block in self.blocks:
-            tokens = block(tokens)
+            if self.with_cp and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, use_reentrant=False)
+            else:
+                tokens = block(tokens)
         return self.pred(self.decoder_norm(tokens))
 
     def _insert_mask_tokens(
