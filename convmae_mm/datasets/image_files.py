@@ -21,7 +21,7 @@ IMAGE_EXTENSIONS = (
 )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """All files below, through symbolic links, round no loop.
 
     Names that begin with a dot are passed over: they are thumbnails,
@@ -91,7 +91,9 @@ def find_in_folder(folder: Path, extensions: Sequence[str]) -> list[str]:
         raise FileNotFoundError(
             f'picture folder {folder} (= {folder.absolute()}) does not exist'
         )
-    return _select(_walk(folder), extensions, f'below {folder.absolute()}')
+    return _select(
+        walk_files(folder), extensions, f'below {folder.absolute()}'
+    )
 
 
 def find_by_pattern(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .image_files import (
     find_in_folder,
     read_list,
 )
+from .load_multi_channel_image import LoadMultiChannelImage, read_channels
 from .load_rgb_image import UndecodableImageError, read_rgb
 
 _VERIFY_THREADS = 4
@@ -33,10 +35,12 @@ class TooManyBadImagesError(RuntimeError):
     """More files cannot be decoded than ``max_bad_fraction`` permits."""
 
 
-def _why_undecodable(path: str) -> str | None:
+def _why_undecodable(
+    path: str, read: Callable[[str], Any] = read_rgb
+) -> str | None:
     """What is wrong with a file, None if it decodes."""
     try:
-        read_rgb(path)
+        read(path)
     except UndecodableImageError as error:
         return str(error)
     return None
@@ -188,16 +192,28 @@ class UnlabelledImageFolder(BaseDataset):
                 continue
             try:
                 return super().prepare_data(candidate)
+            except UndecodableImageError as error:
+                # The loading transform's own judgement.
+                reason = str(error)
             except Exception:
                 path = self.get_data_info(candidate)['img_path']
-                reason = _why_undecodable(path)
-                if reason is None:
+                why = _why_undecodable(path, self._read)
+                if why is None:
                     raise
+                reason = why
             self._add_bad_file(candidate, reason)
         raise TooManyBadImagesError(
             f'none of the {len(self)} files can be decoded, '
             f'{self.bad_files[0]} for one'
         )
+
+    @property
+    def _read(self) -> Callable[[str], Any]:
+        """What tells whether a file decodes: as the pipeline reads it."""
+        # Arrays and pictures of many channels are no RGB, and not bad.
+        transforms = self.pipeline.transforms
+        many = any(isinstance(x, LoadMultiChannelImage) for x in transforms)
+        return read_channels if many else read_rgb
 
     def _forget_bad_files(self) -> None:
         # One byte a file, in memory that forked and spawned workers share
@@ -237,7 +253,7 @@ class UnlabelledImageFolder(BaseDataset):
         ]
         with ThreadPoolExecutor(_VERIFY_THREADS) as pool:
             reasons = track(
-                pool.map(_why_undecodable, paths),
+                pool.map(partial(_why_undecodable, read=self._read), paths),
                 description='verifying pictures',
                 total=len(paths),
                 disable=not is_main_process(),

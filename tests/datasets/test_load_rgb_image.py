@@ -135,6 +135,7 @@ def test_transform_gives_what_mm_pipelines_expect(tmp_path):
         ({'channel_order': 'gbr'}, 'gbr'),
         ({'background': (0, 0, 256)}, '256'),
         ({'background': (0, 0)}, r'\(0, 0\)'),
+        ({'min_side': 0}, 'min_side=0'),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -152,3 +153,61 @@ def test_transparency_differs_from_the_loader_of_mmcv(tmp_path):
     assert theirs[0, 0].tolist() == [30, 20, 10]
     ours = LoadRGBImage()({'img_path': path})['img']
     assert ours[0, 0].tolist() == [255, 255, 255]
+
+
+def save_gradient(path, size: tuple[int, int], **options) -> str:
+    """A smooth picture, which no scaling can change much."""
+    width, height = size
+    red, green = np.meshgrid(np.arange(width), np.arange(height))
+    array = np.stack([red * 255 / width, green * 255 / height, red * 0], -1)
+    return save(path, Image.fromarray(array.astype(np.uint8)), **options)
+
+
+@pytest.mark.parametrize(
+    ('size', 'min_side', 'shape'),
+    [
+        ((800, 640), None, (640, 800)),
+        ((800, 640), 641, (640, 800)),
+        ((800, 640), 321, (640, 800)),
+        ((800, 640), 320, (320, 400)),
+        ((801, 641), 320, (321, 401)),
+        ((800, 640), 100, (160, 200)),
+        ((800, 640), 1, (80, 100)),
+    ],
+)
+def test_large_jpegs_can_be_decoded_smaller(tmp_path, size, min_side, shape):
+    path = save_gradient(tmp_path / 'large.jpg', size, quality=95)
+    results = LoadRGBImage(min_side=min_side)({'img_path': path})
+    assert results['img'].shape == (*shape, 3)
+    assert results['img_shape'] == results['ori_shape'] == shape
+    whole = Image.fromarray(read_rgb(path))
+    resized = np.asarray(whole.resize(shape[::-1], Image.Resampling.BOX))
+    difference = resized[..., ::-1].astype(int) - results['img']
+    assert abs(difference).mean() < 1
+
+
+def test_reducing_spares_other_formats_and_keeps_the_orientation(tmp_path):
+    png = save_gradient(tmp_path / 'large.png', (80, 64))
+    assert read_rgb(png, min_side=8).shape == (64, 80, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = save_gradient(tmp_path / 'turned.jpg', (80, 64), exif=exif)
+    assert read_rgb(turned, min_side=32).shape == (40, 32, 3)
+
+
+@pytest.mark.parametrize('mode', ['L', 'CMYK'])
+def test_reducing_takes_every_kind_of_jpeg(tmp_path, mode):
+    image = Image.new('RGB', (64, 48), (90, 90, 90)).convert(mode)
+    path = save(tmp_path / 'kind.jpg', image, quality=95)
+    reduced = read_rgb(path, min_side=24)
+    assert reduced.shape == (24, 32, 3)
+    assert abs(reduced.astype(int) - 90).max() <= 3
+
+
+def test_reducing_still_finds_damage(tmp_path):
+    path = tmp_path / 'cut.jpg'
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+    save(path, Image.fromarray(noise.astype(np.uint8)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UndecodableImageError, match='cut'):
+        read_rgb(str(path), min_side=16)

@@ -1,0 +1,296 @@
+"""Measure a piece of work: time, peak memory, counted FLOPs.
+
+A :class:`Workload` is what is repeated; a *recipe* is a picklable object with
+a ``name`` and a ``build()`` that makes the workload, so that a process of its
+own can build it.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+_STATUS = Path('/proc/self/status')
+_CLEAR_REFS = Path('/proc/self/clear_refs')
+# Of a training step, in forward passes. The counter is not asked about the
+# backward pass: it overstates that of grouped convolutions a hundredfold.
+TRAINING_FLOPS = 3
+
+
+class MeasurementError(RuntimeError):
+    """A setting that could not be measured; says why."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One forward pass, or training step, that can be repeated.
+
+    Attributes:
+        model: What is trained.
+        forward: The loss, or whatever stands for it, of one batch.
+        flops_forward: The same, not compiled: what FLOPs are counted on.
+        images: Number of images in the batch.
+        device: Where it runs.
+        dtype: In which the matrix products run.
+        optimizer: Steps after each backward pass; no step if None.
+        trains: Whether a step is forward, backward and optimizer.
+    """
+
+    model: nn.Module
+    forward: Callable[[], Tensor]
+    flops_forward: Callable[[], Tensor]
+    images: int
+    device: torch.device
+    dtype: torch.dtype
+    optimizer: torch.optim.Optimizer | None
+    trains: bool
+
+    def step(self) -> None:
+        """Run once; nothing that the step computes outlives it."""
+        with self._autocast():
+            if not self.trains:
+                with torch.no_grad():
+                    self.forward()
+                return
+            loss = self.forward()
+        loss.backward()
+        if self.optimizer is not None:
+            self.optimizer.step()
+        self.model.zero_grad(set_to_none=True)
+
+    def count_flops(self) -> int:
+        """FLOPs of a step: counted on a forward pass, three for training.
+
+        Attention is counted by its matrix products, whatever kernel runs.
+        """
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            with self._autocast(), counter:
+                self.flops_forward()
+        factor = TRAINING_FLOPS if self.trains else 1
+        return factor * counter.get_total_flops()
+
+    def synchronize(self) -> None:
+        """Wait for the device."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+class Recipe(Protocol):
+    """How a workload is made, in this process or in another."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+
+    def build(self) -> Workload:
+        """Make the model and its input."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Durations of the runs of one setting, in order."""
+
+    runs: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The figure that rates and ratios are computed from."""
+        return statistics.median(self.runs)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory of a setting that is alone in its process, in bytes.
+
+    Attributes:
+        peak: Resident size of the process on a CPU, what PyTorch's allocator
+            gave out on a GPU.
+        before: The same before the model was built: Python and its
+            libraries. 0 on a GPU.
+    """
+
+    peak: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one row of a table says.
+
+    Attributes:
+        name: Of the setting.
+        seconds: Of each run.
+        images: In the batch.
+        flops: Of a step.
+        memory: Its peak; None if that was not asked for.
+        matrix_rate: FLOP/s of one large matrix product in the same dtype.
+    """
+
+    name: str
+    seconds: Seconds
+    images: int
+    flops: int
+    memory: Memory | None
+    matrix_rate: float
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median."""
+        return self.images / self.seconds.median
+
+    @property
+    def rate(self) -> float:
+        """Achieved FLOP/s, at the median."""
+        return self.flops / self.seconds.median
+
+
+def measure(
+    recipes: Sequence[Recipe], runs: int, warmup: int, with_memory: bool
+) -> list[Measurement]:
+    """Measure settings in turn: A B A B ... after the warm-up of each.
+
+    What disturbs the machine for a while disturbs all of them. The memory of
+    each comes from a process of its own, where it is alone.
+
+    Args:
+        recipes: The settings.
+        runs: Measured runs of each.
+        warmup: Runs of each before that.
+        with_memory: Whether to measure the memory.
+
+    Raises:
+        MeasurementError: If a setting fails in its own process.
+    """
+    memories = [
+        measure_memory(recipe) if with_memory else None for recipe in recipes
+    ]
+    workloads = [recipe.build() for recipe in recipes]
+    flops = [workload.count_flops() for workload in workloads]
+    for workload in workloads:
+        for _ in range(warmup):
+            workload.step()
+    seconds: list[list[float]] = [[] for _ in recipes]
+    for _ in range(runs):
+        for workload, durations in zip(workloads, seconds, strict=True):
+            durations.append(time_step(workload))
+    return [
+        Measurement(
+            name=recipe.name,
+            seconds=Seconds(tuple(durations)),
+            images=workload.images,
+            flops=count,
+            memory=memory,
+            matrix_rate=measure_matrix_rate(workload.device, workload.dtype),
+        )
+        for recipe, workload, durations, count, memory in zip(
+            recipes, workloads, seconds, flops, memories, strict=True
+        )
+    ]
+
+
+def time_step(workload: Workload) -> float:
+    """Seconds of one step."""
+    workload.synchronize()
+    start = time.perf_counter()
+    workload.step()
+    workload.synchronize()
+    return time.perf_counter() - start
+
+
+def measure_memory(recipe: Recipe) -> Memory:
+    """Peak memory, in a process that does nothing else.
+
+    Raises:
+        MeasurementError: If the process fails or is killed.
+    """
+    context = get_context('spawn')  # CUDA does not survive a fork
+    threads = torch.get_num_threads()
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            return pool.submit(_peak_memory, recipe, threads).result()
+        except BrokenProcessPool as error:
+            raise MeasurementError(
+                f'the process that measures the memory of {recipe.name!r} '
+                'was killed, most likely for want of memory; take a smaller '
+                '--batch or --size, or leave memory out with --no-memory'
+            ) from error
+
+
+def _peak_memory(recipe: Recipe, threads: int) -> Memory:
+    torch.set_num_threads(threads)
+    reset_peak(torch.device('cpu'))
+    before = read_peak(torch.device('cpu'))
+    workload = recipe.build()
+    if workload.forward is not workload.flops_forward:
+        workload.step()  # compiling is not what is measured
+    gc.collect()
+    workload.synchronize()
+    reset_peak(workload.device)
+    # An optimizer makes its state in the first step and has it in the second.
+    for _ in range(1 if workload.optimizer is None else 2):
+        workload.step()
+    workload.synchronize()
+    on_gpu = workload.device.type == 'cuda'
+    return Memory(read_peak(workload.device), 0 if on_gpu else before)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Begin to look for the peak memory of a device anew."""
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _CLEAR_REFS.exists():
+        # 5: forget the peak, see proc(5). Where that is not allowed, building
+        # the model counts too, which is no more than a step needs anyway.
+        try:
+            _CLEAR_REFS.write_text('5')
+        except OSError:
+            return
+
+
+def read_peak(device: torch.device) -> int:
+    """Peak memory in bytes since :func:`reset_peak`."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device)
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024
+    # in KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure_matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of a large matrix product: what the machine can reach."""
+    side = 8192 if device.type == 'cuda' else 1024
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in '12')
+    best = float('inf')
+    for _ in range(5):
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        a @ b
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best
