@@ -12,7 +12,10 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from convmae_mm.registry import SCOPE
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -25,6 +28,8 @@ RUNNER_CONFIG_KEYS = frozenset(
         'efficient_conv_bn_eval',
         'find_unused_parameters',
         'model_wrapper_cfg',
+        'runner_type',
+        'strategy',
         'sync_bn',
     }
 )
@@ -55,6 +60,7 @@ def load_config(
     if not path.is_file():
         raise FileNotFoundError(f'config {path} does not exist')
     cfg = Config.fromfile(path)
+    _drop_own_scope(cfg._cfg_dict)
     options = dict(cfg_options or {})
     _reject_unread_keys(cfg, options)
     cfg.merge_from_dict(options)
@@ -101,6 +107,10 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher == 'pytorch' and not has_accelerator():
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
+    if 'runner_type' in cfg:
+        # mmengine's runner for strategies such as FSDP; it builds the model
+        # when the training starts.
+        return RUNNERS.build(cfg)
     runner = Runner.from_cfg(cfg)
     if cfg.launcher != 'none' and not has_accelerator():
         reject_sync_bn(runner.model)
@@ -142,6 +152,23 @@ def existing_checkpoint(checkpoint: str | Path) -> str:
     if '://' not in text and not Path(text).expanduser().is_file():
         raise FileNotFoundError(f'checkpoint {text} does not exist')
     return text
+
+
+def _drop_own_scope(part: Any) -> None:
+    """Let the modules of mmdet and others be found in inherited configs.
+
+    mmengine marks every dict that is inherited from ``convmae_mm::...`` with
+    this scope, and would look for other libraries' modules there. Configs
+    name ours in full, so that nothing needs the mark.
+    """
+    if isinstance(part, dict):
+        if part.get('_scope_') == SCOPE:
+            del part['_scope_']
+        for value in part.values():
+            _drop_own_scope(value)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            _drop_own_scope(value)
 
 
 def _reject_unread_keys(cfg: Config, options: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def _candidates(work_dir: Path) -> list[Path]:
     files = [
         file
         for file in files
-        if _order(file) <= _order(named) or file.stat().st_mtime > written
+        if _order(file) <= _order(named) or file.stat().st_mtime >= written
     ]
     return sorted(files, key=_order, reverse=True)
 

@@ -103,6 +103,7 @@ def training_config(
         _scale_lr(cfg)
     if seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    _check_sharding(cfg)
     _check_encoders(cfg)
     return cfg
 
@@ -176,6 +177,23 @@ def _scale_lr(cfg: Config) -> None:
     # several of them make one step.
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
     cfg.auto_scale_lr = dict(enable=True, base_batch_size=base / steps)
+
+
+def _check_sharding(cfg: Config) -> None:
+    """Refuse a rule that FSDP would apply to every parameter.
+
+    FSDP hands flat pieces of all parameters to the optimiser.
+    """
+    strategy = (cfg.get('strategy') or {}).get('type')
+    rules = cfg.optim_wrapper.get('paramwise_cfg') or {}
+    factor = rules.get('flat_decay_mult', 1.0)
+    if strategy == 'FSDPStrategy' and factor != 1.0:
+        raise ValueError(
+            f'flat_decay_mult={factor} would meet every parameter under '
+            'FSDP, whose pieces are all flat. Norms and biases have rules '
+            'of their own; add to the config: '
+            'optim_wrapper = dict(paramwise_cfg=dict(flat_decay_mult=1.0))'
+        )
 
 
 def _check_encoders(cfg: Config) -> None:

@@ -1,0 +1,27 @@
+"""Say what is missing, miscounted or misplaced in a data set.
+
+``check_data`` does it for a folder; the command is ``convmae-mm data check``.
+"""
+
+from .check import check_data
+from .class_folders import ClassFolders
+from .detection import DetectionSet
+from .examiner import Examiner
+from .layouts import LAYOUTS, recognise
+from .pictures import PictureFolder
+from .report import Examined, Fault, Report
+from .segmentation import SegmentationSet
+
+__all__ = [
+    'LAYOUTS',
+    'ClassFolders',
+    'DetectionSet',
+    'Examined',
+    'Examiner',
+    'Fault',
+    'PictureFolder',
+    'Report',
+    'SegmentationSet',
+    'check_data',
+    'recognise',
+]

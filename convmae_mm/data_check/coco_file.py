@@ -1,0 +1,282 @@
+"""What may be wrong inside a COCO annotation file.
+
+Legend: *images*, *annotations* and *categories* are the three lists of such a
+file; boxes are [x, y, width, height] in pixels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .coco_instances import check_boxes, check_crowds, check_masks
+from .report import Report
+
+LISTS = ('images', 'annotations', 'categories')
+ID = (int, str)
+NUMBER = (int, float)
+# Fields and the types that they may have; boxes are judged by themselves.
+# mmdet reads the area when it trains, pycocotools iscrowd when it scores.
+FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    'images': {
+        'id': ID,
+        'file_name': (str,),
+        'width': NUMBER,
+        'height': NUMBER,
+    },
+    'annotations': {
+        'id': ID,
+        'image_id': ID,
+        'category_id': ID,
+        'bbox': (object,),
+        'area': NUMBER,
+        'iscrowd': (int,),
+    },
+    'categories': {'id': ID, 'name': (str,)},
+}
+
+
+@dataclass(frozen=True)
+class ExpectedClasses:
+    """The classes that a config will ask for.
+
+    Args:
+        names: In the order of the config.
+        ids: Their ids in the annotation file, where these are known.
+    """
+
+    names: Sequence[str]
+    ids: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class CocoContent:
+    """The complete records of an annotation file."""
+
+    images: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+
+
+def check_coco(
+    data: Any,
+    part: str,
+    report: Report,
+    expected: ExpectedClasses | None = None,
+    with_masks: bool = True,
+) -> CocoContent | None:
+    """Note what is wrong with the content of a COCO file.
+
+    Args:
+        data: As JSON gave it.
+        part: Its name in the report.
+        report: Where faults go.
+        expected: The classes of the config; None if any will do.
+        with_masks: Whether each annotation needs an instance mask.
+
+    Returns:
+        The records that have every field, or None if it is no COCO file.
+    """
+    if not isinstance(data, dict) or not all(
+        isinstance(data.get(name), list) for name in LISTS
+    ):
+        kind = type(data).__name__
+        seen = f'a dict with {sorted(data)[:8]}' if kind == 'dict' else kind
+        report.add(
+            'not-coco',
+            part,
+            f'this is no COCO file: it holds {seen}',
+            f'it must be a dict with the lists {", ".join(LISTS)}',
+        )
+        return None
+    content = CocoContent(
+        **{name: _complete(data[name], name, part, report) for name in LISTS}
+    )
+    crowds = sum(bool(x['iscrowd']) for x in content.annotations)
+    with_labels = {x['image_id'] for x in content.annotations}
+    report.note(
+        part,
+        images=len(content.images),
+        annotations=len(content.annotations),
+        categories=len(content.categories),
+        crowds=crowds,
+        images_without_annotations=sum(
+            x['id'] not in with_labels for x in content.images
+        ),
+    )
+    _check_ids(content, part, report)
+    _check_references(content, part, report)
+    if expected is not None:
+        _check_classes(content.categories, expected, part, report)
+    _check_use(content, part, report)
+    sizes = {x['id']: (x['width'], x['height']) for x in content.images}
+    check_boxes(content.annotations, sizes, part, report)
+    if with_masks:
+        check_masks(content.annotations, sizes, part, report)
+    check_crowds(content.annotations, part, report)
+    return content
+
+
+def _complete(
+    records: list[Any], kind: str, part: str, report: Report
+) -> list[dict[str, Any]]:
+    """The records that have every field; the others are noted."""
+    fields = FIELDS[kind]
+    complete, lacking = [], []
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            lacking.append(f'{kind}[{index}] is no dict')
+            continue
+        gaps = [
+            f'has {name}={record[name]!r}' if name in record
+            else f'lacks {name}'
+            for name, types in fields.items()
+            if record.get(name) is None or not isinstance(record[name], types)
+        ]  # fmt: skip
+        if gaps:
+            lacking.append(f'{kind}[{index}] {", ".join(gaps)}')
+        else:
+            complete.append(record)
+    report.add(
+        'field-missing',
+        part,
+        f'{{count}} of {len(records):,} {kind} lack a field that training '
+        'or scoring reads, or have one of a wrong type',
+        f'each needs {", ".join(fields)}',
+        lacking,
+    )
+    return complete
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    return [value for value, n in Counter(values).items() if n > 1]
+
+
+def _check_ids(content: CocoContent, part: str, report: Report) -> None:
+    for kind in LISTS:
+        records = getattr(content, kind)
+        report.add(
+            'id-duplicate',
+            part,
+            f'{{count}} ids of {kind} occur more than once',
+            'give each its own id: of records with one id only the last is '
+            'used, or loading fails',
+            [f'{kind} id {x}' for x in _repeated(x['id'] for x in records)],
+        )
+    report.add(
+        'file-name-duplicate',
+        part,
+        '{count} file names belong to more than one image',
+        'give each picture one record and all its annotations its id',
+        _repeated(x['file_name'] for x in content.images),
+    )
+    report.add(
+        'annotation-id-zero',
+        part,
+        'an annotation has the id 0, which pycocotools takes for unmatched',
+        'number annotations from 1',
+        [f'annotations id {x["id"]}'
+         for x in content.annotations if x['id'] == 0],
+    )  # fmt: skip
+
+
+def _check_references(content: CocoContent, part: str, report: Report) -> None:
+    images = {x['id'] for x in content.images}
+    categories = {x['id'] for x in content.categories}
+    total = len(content.annotations)
+    report.add(
+        'annotation-without-image',
+        part,
+        f'{{count}} of {total:,} annotations belong to an image_id that no '
+        'image has',
+        'add the images or remove these annotations',
+        [
+            f'annotation {x["id"]}: image_id {x["image_id"]}'
+            for x in content.annotations
+            if x['image_id'] not in images
+        ],
+    )
+    report.add(
+        'category-unknown',
+        part,
+        f'{{count}} of {total:,} annotations have a category_id that no '
+        f'category has (there are {_some(sorted(categories, key=str))})',
+        'add the categories or correct category_id; mmdet would leave '
+        'these annotations out without a word',
+        [
+            f'annotation {x["id"]}: category_id {x["category_id"]}'
+            for x in content.annotations
+            if x['category_id'] not in categories
+        ],
+    )
+
+
+def _check_classes(
+    categories: Sequence[Mapping[str, Any]],
+    expected: ExpectedClasses,
+    part: str,
+    report: Report,
+) -> None:
+    ids = {x['name']: x['id'] for x in categories}
+    report.add(
+        'category-missing',
+        part,
+        f'{{count}} of {len(expected.names)} expected classes are no '
+        'category of this file',
+        'their names must be the same to the letter: correct the names in '
+        f'the file, or the classes of the config; the file has {_some(ids)}',
+        [name for name in expected.names if name not in ids],
+    )
+    report.add(
+        'category-unexpected',
+        part,
+        f'{{count}} of {len(ids)} categories are no expected class; their '
+        'annotations would be left out without a word',
+        'add them to the classes of the config (and to num_classes), or '
+        'take them out of the file',
+        [name for name in ids if name not in set(expected.names)],
+    )
+    if expected.ids is None:
+        return
+    report.add(
+        'category-id',
+        part,
+        '{count} categories do not have the id that they have in this data '
+        'set',
+        'this is not the published file, and scores would be compared class '
+        'by class with the wrong ones: get the original',
+        [
+            f'{name} has id {ids[name]} instead of {wanted}'
+            for name, wanted in zip(expected.names, expected.ids, strict=True)
+            if ids.get(name, wanted) != wanted
+        ],
+    )
+
+
+def _check_use(content: CocoContent, part: str, report: Report) -> None:
+    if not content.annotations:
+        report.add(
+            'no-annotations',
+            part,
+            f'{len(content.images):,} images without a single annotation',
+            'nothing can be learned from it: is this the right file?',
+        )
+        return
+    used = {x['category_id'] for x in content.annotations}
+    report.add(
+        'category-unused',
+        part,
+        f'{{count}} of {len(content.categories)} categories have no '
+        'annotation',
+        'expected in a small split; otherwise compare with the source',
+        [x['name'] for x in content.categories if x['id'] not in used],
+        severity='warning',
+    )
+
+
+def _some(values: Iterable[Any], most: int = 12) -> str:
+    values = [str(x) for x in values]
+    more = f' and {len(values) - most} more' if len(values) > most else ''
+    return ', '.join(values[:most]) + more

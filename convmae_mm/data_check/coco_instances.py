@@ -1,0 +1,186 @@
+"""What may be wrong with the boxes, masks and crowds of a COCO file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .report import Report
+
+Annotation = Mapping[str, Any]
+# (width, height) by image id
+Sizes = Mapping[Any, tuple[float, float]]
+
+# Coordinates are rounded to two digits in the published files.
+TOLERANCE = 1.0
+# Below that side mmdet leaves an annotation out.
+MIN_SIDE = 1.0
+POLYGON_NUMBERS = 6
+
+
+def check_boxes(
+    annotations: Sequence[Annotation],
+    sizes: Sizes,
+    part: str,
+    report: Report,
+) -> None:
+    """Note boxes that are none, that are empty, and that leave the image."""
+    malformed, empty, outside = [], [], []
+    for annotation in annotations:
+        name = f'annotation {annotation["id"]}: {annotation["bbox"]}'
+        if not _is_box(annotation['bbox']):
+            malformed.append(name)
+            continue
+        width, height = annotation['bbox'][2:]
+        if min(width, height) < MIN_SIDE or annotation['area'] <= 0:
+            empty.append(f'{name}, area {annotation["area"]}')
+        size = sizes.get(annotation['image_id'])
+        if size is not None and _leaves(annotation['bbox'], size):
+            outside.append(f'{name} in {size[0]} x {size[1]}')
+    total = len(annotations)
+    report.add(
+        'box-malformed',
+        part,
+        f'{{count}} of {total:,} boxes are not four finite numbers with '
+        'width and height of at least 0',
+        'write them as [x, y, width, height] in pixels',
+        malformed,
+    )
+    report.add(
+        'box-empty',
+        part,
+        f'{{count}} of {total:,} annotations have a side below '
+        f'{MIN_SIDE:g} px or no area; mmdet leaves them out without a word',
+        'correct or remove them; the published COCO has a few',
+        empty,
+        severity='warning',
+    )
+    corners = 2 * len(outside) > total
+    report.add(
+        'box-outside',
+        part,
+        f'{{count}} of {total:,} boxes leave their image by more than '
+        f'{TOLERANCE:g} px',
+        'so many suggest corners instead of [x, y, width, height], or sizes '
+        'of other images: write the file again'
+        if corners
+        else 'clip them to the image, or correct its width and height',
+        outside,
+    )
+
+
+def _is_box(box: Any) -> bool:
+    return (
+        isinstance(box, (list, tuple))
+        and len(box) == 4
+        and all(_is_number(x) for x in box)
+        and box[2] >= 0
+        and box[3] >= 0
+    )
+
+
+def _is_number(value: Any) -> bool:
+    # bool is an int to Python, and no coordinate
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _leaves(box: Sequence[float], size: tuple[float, float]) -> bool:
+    x, y, width, height = box
+    return (
+        min(x, y) < -TOLERANCE
+        or x + width > size[0] + TOLERANCE
+        or y + height > size[1] + TOLERANCE
+    )
+
+
+def check_masks(
+    annotations: Sequence[Annotation],
+    sizes: Sizes,
+    part: str,
+    report: Report,
+) -> None:
+    """Note annotations without a mask, and masks that cannot be read."""
+    missing, wrong = [], []
+    for annotation in annotations:
+        mask = annotation.get('segmentation')
+        name = f'annotation {annotation["id"]}'
+        if not mask:
+            missing.append(name)
+            continue
+        reason = _why_no_mask(mask, sizes.get(annotation['image_id']))
+        if reason:
+            wrong.append(f'{name}: {reason}')
+    report.add(
+        'mask-missing',
+        part,
+        f'{{count}} of {len(annotations):,} annotations have no mask',
+        'Mask R-CNN needs one for each; for a set of boxes alone, check with '
+        '--boxes-only and train a detector without a mask head',
+        missing,
+    )
+    report.add(
+        'mask-malformed',
+        part,
+        f'{{count}} of {len(annotations):,} masks cannot be read',
+        'write polygons of at least three points [x1, y1, x2, y2, ...], or '
+        'run lengths dict(size=[height, width], counts=...)',
+        wrong,
+    )
+
+
+def _why_no_mask(mask: Any, size: tuple[float, float] | None) -> str:
+    """What is wrong with a mask; empty if nothing is."""
+    if isinstance(mask, Mapping):
+        stated = mask.get('size')
+        if not isinstance(mask.get('counts'), (list, str)):
+            return 'run lengths without counts'
+        if size is not None and stated != [size[1], size[0]]:
+            wanted = [size[1], size[0]]
+            return f'run lengths of size {stated} instead of {wanted}'
+        return ''
+    if not isinstance(mask, list):
+        return f'a {type(mask).__name__}'
+    for polygon in mask:
+        if not isinstance(polygon, list) or not all(map(_is_number, polygon)):
+            return 'a polygon that is no list of numbers'
+        if len(polygon) < POLYGON_NUMBERS or len(polygon) % 2:
+            return f'a polygon of {len(polygon)} numbers'
+    return ''
+
+
+def check_crowds(
+    annotations: Sequence[Annotation], part: str, report: Report
+) -> None:
+    """Note crowd flags that are none, and sets that are mostly crowds.
+
+    Crowds, regions of many objects, are neither trained nor counted, as
+    COCO defines it; a converter that sets the flag everywhere empties a set.
+    """
+    flags = [x['iscrowd'] for x in annotations]
+    report.add(
+        'crowd-flag',
+        part,
+        f'{{count}} of {len(flags):,} annotations have another iscrowd than '
+        '0 or 1',
+        'write 0 for a single object and 1 for a crowd',
+        [
+            f'annotation {x["id"]}: iscrowd {x["iscrowd"]!r}'
+            for x in annotations
+            if x['iscrowd'] not in (0, 1)
+        ],
+    )
+    crowds = [f'annotation {x["id"]}' for x in annotations if x['iscrowd']]
+    if 2 * len(crowds) > len(flags):
+        report.add(
+            'crowd-majority',
+            part,
+            f'{{count}} of {len(flags):,} annotations are crowds, which are '
+            'neither trained nor counted',
+            'set iscrowd to 0 for every single object',
+            crowds,
+        )

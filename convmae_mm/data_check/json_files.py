@@ -1,0 +1,75 @@
+"""Read a JSON file, or say where it breaks off or is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .report import Report
+
+CONTEXT = 30
+
+
+def read_json(path: Path, part: str, report: Report) -> Any:
+    """The content of a file, or None after noting what is wrong with it.
+
+    Faults: 'json-truncated' with the place where it breaks off, and
+    'json-invalid' with the place and what stands there.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode('utf-8')
+    except UnicodeDecodeError as error:
+        report.add(
+            'json-invalid',
+            part,
+            f'{path} is no UTF-8 text: byte {error.start:,} of '
+            f'{len(content):,} is {content[error.start]:#04x}',
+            'get or write the file again',
+        )
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        _note(error, text, path, part, report)
+        return None
+
+
+def _note(
+    error: json.JSONDecodeError,
+    text: str,
+    path: Path,
+    part: str,
+    report: Report,
+) -> None:
+    place = f'line {error.lineno:,}, column {error.colno:,}'
+    if _breaks_off(error, text):
+        end = text.rstrip()[-CONTEXT:]
+        report.add(
+            'json-truncated',
+            part,
+            f'{path} breaks off after {len(text):,} characters, at {place}; '
+            f'it ends with {end!r}',
+            'the download or the copy was cut off: get it again and compare '
+            'its size with the source',
+        )
+        return
+    seen = text[error.pos : error.pos + CONTEXT]
+    report.add(
+        'json-invalid',
+        part,
+        f'{path} is no valid JSON at {place} (character {error.pos:,} of '
+        f'{len(text):,}): {error.msg}, found {seen!r}',
+        'mend it there, or write the file again',
+    )
+
+
+def _breaks_off(error: json.JSONDecodeError, text: str) -> bool:
+    """Whether the text ends too early, rather than being wrong somewhere."""
+    whole = text.rstrip()
+    # An unterminated string is reported where it begins.
+    unterminated = error.msg.startswith('Unterminated string')
+    # A number or a literal that is cut short still stands at the very end.
+    literal = whole[error.pos :].isalpha()
+    return error.pos >= len(whole) - 1 or unterminated or literal

@@ -1,0 +1,102 @@
+"""Where files are, and where they might be instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
+
+from .report import Report
+
+ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar')
+# Two levels find the usual slips, a folder in a folder of the same name or
+# inside what an archive's name became, without listing a million files.
+SEARCH_DEPTH = 2
+
+
+def list_files(
+    folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS
+) -> list[str]:
+    """Paths of the files in and below a folder, relative to it, sorted.
+
+    Args:
+        folder: Where; links are followed, dotted names passed over.
+        extensions: In lower case; other files are left out.
+    """
+    files = (
+        file.relative_to(folder).as_posix()
+        for file in walk_files(folder)
+        if file.suffix.lower() in extensions
+    )
+    return sorted(files)
+
+
+def require_folder(
+    folder: Path, root: Path, code: str, part: str, report: Report
+) -> bool:
+    """Whether a folder is there; if not, say so and where it may be."""
+    if folder.is_dir():
+        return True
+    report.add(
+        code,
+        part,
+        f'the folder {folder} does not exist',
+        how_to_place(folder, root),
+    )
+    return False
+
+
+def how_to_place(missing: Path, root: Path) -> str:
+    """What to do about a file or folder that is not where it should be."""
+    found = _elsewhere(missing, root)
+    if found is not None:
+        return (
+            f'it seems to be at {found}: move it there, or link it: '
+            f"ln -s '{found.absolute()}' '{missing}'"
+        )
+    archives = _archives(missing, root)
+    if archives:
+        return f'unpack {", ".join(map(str, archives[:3]))} first'
+    parent = missing.parent
+    while not parent.is_dir() and parent != parent.parent:
+        parent = parent.parent
+    names = sorted(x.name for x in parent.iterdir())[:8]
+    seen = ', '.join(names) or 'nothing'
+    return f'put it there, or link it; {parent} holds {seen}'
+
+
+def _elsewhere(missing: Path, root: Path) -> Path | None:
+    """Something of the same name, near the root."""
+    inside = missing.is_relative_to(root)
+    parts = missing.relative_to(root).parts if inside else missing.parts
+    # Names such as 'training' occur twice in a data set: take two of them.
+    names = parts[-1:] if missing.suffix else parts[-2:]
+    for folder in _folders(root, SEARCH_DEPTH):
+        candidate = folder.joinpath(*names)
+        if candidate != missing and candidate.exists():
+            return candidate
+    return None
+
+
+def _archives(missing: Path, root: Path) -> list[Path]:
+    """Packed files beside it, or at the root, that are named like it."""
+    folders = {x for x in (root, missing.parent) if x.is_dir()}
+    return sorted(
+        file
+        for folder in folders
+        for file in folder.iterdir()
+        if file.suffix.lower() in ARCHIVES
+    )
+
+
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    if not root.is_dir():
+        return
+    yield root
+    if depth:
+        with os.scandir(root) as entries:
+            names = sorted(x.name for x in entries if x.is_dir())
+        for name in names:
+            yield from _folders(root / name, depth - 1)

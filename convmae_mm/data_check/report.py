@@ -1,0 +1,127 @@
+"""What a check of a data set has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal['error', 'warning']
+
+# Enough to recognise a pattern in file names, few enough for one line.
+NUM_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of thing that is wrong in one part of a data set.
+
+    Attributes:
+        code: Its name for machines, such as 'image-missing'.
+        severity: 'error' if a training would fail or be another than the
+            recipe's, 'warning' if it would quietly make do.
+        part: The part of the data set, such as 'train2017'.
+        problem: What is wrong, one line, with numbers.
+        remedy: What to do about it, one line.
+        count: How often it was met among what was examined.
+        examples: The first few places where it was met.
+    """
+
+    code: str
+    severity: Severity
+    part: str
+    problem: str
+    remedy: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How much of something was looked at.
+
+    Attributes:
+        part: The part of the data set.
+        what: What was looked at, such as 'pictures decoded'.
+        done: How many.
+        total: Of how many.
+    """
+
+    part: str
+    what: str
+    done: int
+    total: int
+
+
+@dataclass
+class Report:
+    """Everything a check has found.
+
+    Attributes:
+        root: The folder that was checked.
+        layout: The name of its layout.
+        faults: In the order of the parts.
+        examined: What was looked at; what is not here was not looked at.
+        facts: Counts of each part, by its name.
+    """
+
+    root: str
+    layout: str
+    faults: list[Fault] = field(default_factory=list)
+    examined: list[Examined] = field(default_factory=list)
+    facts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(
+        self,
+        code: str,
+        part: str,
+        problem: str,
+        remedy: str,
+        found: Sequence[Any] | None = None,
+        severity: Severity = 'error',
+    ) -> None:
+        """Note a fault, unless it was met nowhere.
+
+        Args:
+            code: See :class:`Fault`.
+            part: See :class:`Fault`.
+            problem: See :class:`Fault`; ``{count}`` stands for the number.
+            remedy: See :class:`Fault`.
+            found: Every place where it was met; None for a fault that is met
+                once and needs no place.
+            severity: See :class:`Fault`.
+        """
+        if found is not None and not len(found):
+            return
+        count = 1 if found is None else len(found)
+        examples = () if found is None else found[:NUM_EXAMPLES]
+        self.faults.append(
+            Fault(
+                code=code,
+                severity=severity,
+                part=part,
+                problem=problem.replace('{count}', f'{count:,}'),
+                remedy=remedy,
+                count=count,
+                examples=tuple(str(x) for x in examples),
+            )
+        )
+
+    def note(self, part: str, **counts: int) -> None:
+        """Add counts to the facts of a part."""
+        self.facts.setdefault(part, {}).update(counts)
+
+    def note_examined(
+        self, part: str, what: str, done: int, total: int
+    ) -> None:
+        """Say how much of something was looked at."""
+        self.examined.append(Examined(part, what, done, total))
+
+    @property
+    def num_errors(self) -> int:
+        """How many of the faults are errors."""
+        return sum(fault.severity == 'error' for fault in self.faults)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, in types that JSON has."""
+        return {'ok': not self.num_errors, **asdict(self)}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Test under Slurm, one task for each GPU: options of srun, two dashes, and
+# what tools/test.py takes:
+#
+#     slurm_test.sh --partition=gpu --nodes=4 --ntasks-per-node=8 \
+#         --gpus-per-node=8 --cpus-per-task=10 -- CONFIG CHECKPOINT [OPTIONS...]
+#
+# Inside an allocation (sbatch, salloc) nothing needs to stand before the
+# dashes. MASTER_PORT and PYTHON are taken from the environment.
+set -euo pipefail
+
+srun_options=()
+while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
+    srun_options+=("$1")
+    shift
+done
+if [ "$#" -lt 3 ]; then
+    echo "usage: $0 [SRUN OPTIONS...] -- CONFIG CHECKPOINT [OPTIONS...]" >&2
+    exit 2
+fi
+shift
+
+# One task that dies must not leave the others waiting for it. Before bash 4.4
+# an empty array is an unset variable, hence the ${...+...}.
+exec srun --kill-on-bad-exit=1 ${srun_options[@]+"${srun_options[@]}"} \
+    "${PYTHON:-python}" -u "$(dirname "$0")/test.py" "$@" --launcher slurm
