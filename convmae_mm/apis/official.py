@@ -19,6 +19,7 @@ from convmae_mm.checkpoint import (
     find_mode,
     initialise_backbone,
     load_weights_file,
+    unpack_weights,
 )
 from convmae_mm.engine.pretrained import show_report
 from convmae_mm.models.backbones import ConvMAE
@@ -54,8 +55,8 @@ def build_from_official(
     tells is given here.
 
     Args:
-        source: Path or URL of a released file, or its tensors by released
-            name, bare or as ``{'model': ...}``.
+        source: Path or URL of a released file, or what is in it: tensors by
+            released name, bare or as ``{'model': ...}``.
         mode: Take the encoder alone, in this mode, where it is not the
             file's own.
         num_heads: Attention heads of the encoder; by default they are read
@@ -160,5 +161,4 @@ def _read(
     """The tensors by name, from a file or as they were given."""
     if not isinstance(source, Mapping):
         return load_weights_file(source).weights
-    inner = source.get('model')
-    return inner if isinstance(inner, Mapping) else source
+    return unpack_weights(source)

@@ -112,7 +112,15 @@ def _load_model(file: str, network: ReleasedNetwork) -> ConfigDict:
     # was pretrained, the network knows better.
     kept = {key: model.backbone[key] for key in ('type', 'drop_path_rate')}
     model.backbone = ConfigDict(kept, **network.backbone)
+    fit_preprocessor(model.data_preprocessor, network.backbone['in_channels'])
     return model
+
+
+def fit_preprocessor(preprocessor: ConfigDict, channels: int) -> None:
+    """Normalise RGB only; nothing is known of the mean of other channels."""
+    if channels != 3:
+        for key in ('mean', 'std', 'to_rgb', 'bgr_to_rgb'):
+            preprocessor.pop(key, None)
 
 
 def _as_pair(img_size: int | Sequence[int]) -> tuple[int, int]:

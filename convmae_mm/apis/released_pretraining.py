@@ -7,6 +7,7 @@ from mmengine.config import Config, ConfigDict
 from convmae_mm.checkpoint import ReleasedNetwork
 
 from .config import find_config
+from .released_models import fit_preprocessor
 
 PRETRAIN_CONFIG = '_base_/models/convmae-base_pretrain.py'
 CLASSIFIER_CONFIG = '_base_/models/convmae-base_classifier.py'
@@ -33,7 +34,7 @@ def pretrain_config(network: ReleasedNetwork) -> ConfigDict:
     )
     channels = network.backbone['in_channels']
     model.head.in_channels = channels
-    _fit_preprocessor(model.data_preprocessor, channels)
+    fit_preprocessor(model.data_preprocessor, channels)
     return model
 
 
@@ -61,12 +62,5 @@ def classifier_config(network: ReleasedNetwork) -> ConfigDict:
     model.head.in_channels = channels
     model.head.num_classes = num_classes
     model.data_preprocessor.num_classes = num_classes
-    _fit_preprocessor(model.data_preprocessor, network.backbone['in_channels'])
+    fit_preprocessor(model.data_preprocessor, network.backbone['in_channels'])
     return ConfigDict(model, _scope_='mmpretrain')
-
-
-def _fit_preprocessor(preprocessor: ConfigDict, channels: int) -> None:
-    """Normalise RGB only; nothing is known of the mean of other channels."""
-    if channels != 3:
-        for key in ('mean', 'std', 'to_rgb'):
-            preprocessor.pop(key, None)

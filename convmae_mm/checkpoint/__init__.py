@@ -22,7 +22,7 @@ from .errors import (
     UnmatchedTensorsError,
     UnsafeFileError,
 )
-from .files import LoadedFile, load_weights_file
+from .files import LoadedFile, load_weights_file, unpack_weights
 from .initialisation import (
     InitialisationReport,
     initialise_backbone,
@@ -55,5 +55,6 @@ __all__ = [
     'initialise_model',
     'load_weights_file',
     'rules_for',
+    'unpack_weights',
     'uses_our_names',
 ]

@@ -8,6 +8,7 @@ Two formats: torch's, always with ``weights_only=True``, and safetensors.
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from .errors import CheckpointError, UnsafeFileError
 MapLocation = str | torch.device | Callable[..., Any] | None
 
 HEAD_BYTES = 512
+MAX_HEADER = 100_000_000  # of safetensors, in bytes
 # How other files begin that people take for checkpoints.
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b'\x89PNG', 'a PNG image'),
@@ -95,7 +97,7 @@ def check_kind(path: Path) -> str:
     if head.startswith(b'PK\x03\x04'):
         return _check_zip(path)
     # a JSON header behind its length in 8 bytes
-    if head[8:9] == b'{':
+    if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < MAX_HEADER:
         return 'safetensors'
     if head.startswith(b'\x80'):
         return _check_pickle(path, head)
@@ -119,8 +121,13 @@ def _check_pickle(path: Path, head: bytes) -> str:
 def _check_zip(path: Path) -> str:
     if not zipfile.is_zipfile(path):
         raise _cut_off(path, 'the index at its end is missing')
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise CheckpointError(
+            f'{path} is damaged and cannot be read: {error}; get it again'
+        ) from error
     if not any(name.endswith('/data.pkl') for name in names):
         raise CheckpointError(
             f'{path} is no checkpoint: it is a zip archive with '
@@ -173,9 +180,11 @@ def _read_torch(path: Path, map_location: MapLocation, mapped: bool) -> Any:
             'torch.serialization.add_safe_globals; otherwise have the file '
             'saved again with tensors only'
         ) from error
-    except (EOFError, RuntimeError, ValueError, KeyError) as error:
+    # Whatever else a damaged file leads torch's reader into.
+    except Exception as error:
         text = _reason(error)
-        if isinstance(error, EOFError) or 'EOF' in text:
+        short = isinstance(error, (EOFError, IndexError, struct.error))
+        if short or 'EOF' in text:
             raise _cut_off(path, text or 'the end is missing') from error
         raise CheckpointError(
             f'{path} is damaged and cannot be read: {text}'

@@ -35,6 +35,7 @@ from .variants import find_pooling, find_variant
 # The modes of ConvMAE that need more than their name to be described.
 WINDOW_SIZES = {'detection': 7, 'mimdet': 16, 'vitdet': 14}
 VITDET_WINDOW_BLOCKS = (0, 2, 3, 5, 6, 8, 9)
+PUBLISHED_DEPTH = 11  # of stage 3, that the modes name window blocks for
 MODES = ('plain', 'detection', 'mimdet', 'vitdet', 'seg')
 
 HEAD_CHANNELS = 64  # of one attention head, in S, B and L
@@ -116,6 +117,7 @@ def describe_released(
     }
     if window_block_indexes is not None:
         backbone['window_block_indexes'] = tuple(window_block_indexes)
+    _check_window_blocks(backbone)
     decoder = None
     if variant == 'pretrain':
         decoder = _read_decoder(shapes, facts, img_size, decoder_num_heads)
@@ -156,6 +158,25 @@ def describe_ours(
     return describe_released(released, **overrides)
 
 
+def _check_window_blocks(backbone: dict[str, Any]) -> None:
+    """Ask for the window blocks where neither file nor mode tells them."""
+    depth = backbone['arch']['depths'][2]
+    indexes = backbone.get('window_block_indexes')
+    if backbone['mode'] in WINDOW_SIZES and indexes is None:
+        if depth != PUBLISHED_DEPTH:
+            raise CheckpointError(
+                f'which of the {depth} stage-3 blocks have windows is not '
+                f'stored, and mode {backbone["mode"]!r} tells it for '
+                f'{PUBLISHED_DEPTH} only: give window_block_indexes'
+            )
+    wrong = [x for x in indexes or () if not 0 <= x < depth]
+    if wrong:
+        raise CheckpointError(
+            f'window_block_indexes {wrong} are out of range: stage 3 has '
+            f'{depth} blocks, 0..{depth - 1}'
+        )
+
+
 def _check_mode(mode: str | None) -> str | None:
     if mode is not None and mode not in MODES:
         raise CheckpointError(f'unknown {mode=}; choose from {list(MODES)}')
@@ -186,6 +207,8 @@ def _settle_heads(facts: BackboneFacts, given: int | None) -> int:
             f'num_heads={given} contradicts the relative-position tables, '
             f'which have {stored} heads; leave num_heads out'
         )
+    if given is not None and given < 1:
+        raise CheckpointError(f'num_heads={given} must be at least 1')
     heads = given or stored
     if heads is None and channels == HUGE_CHANNELS:
         heads = HUGE_HEADS
@@ -206,13 +229,19 @@ def _settle_heads(facts: BackboneFacts, given: int | None) -> int:
 def _read_sizes(
     facts: BackboneFacts, mode: str, img_size: ImgSize
 ) -> dict[str, Any]:
-    """img_size and, in mode vitdet, pretrain_img_size where it differs."""
+    """img_size, and pretrain_img_size where the embedding keeps its own.
+
+    It does in mode vitdet, and where the two grids have as many patches: the
+    embedding is then interpolated in every forward pass, because a table of
+    the right length would be taken as it is.
+    """
     wanted = None if img_size is None else _to_grid(img_size)
     positions = position_grid(facts, img_size)
     tables = _table_grid(facts, positions)
     used = wanted or (tables if mode == facts.mode else positions)
     sizes = {'img_size': _to_pixels(used)}
-    if mode == 'vitdet' and positions != used:
+    alike = positions[0] * positions[1] == used[0] * used[1]
+    if positions != used and (mode == 'vitdet' or alike):
         sizes['pretrain_img_size'] = _to_pixels(positions)
     return sizes
 
@@ -230,11 +259,13 @@ def position_grid(facts: BackboneFacts, img_size: ImgSize = None) -> Grid:
     """
     length = _known(facts.num_positions)
     wanted = None if img_size is None else _to_grid(img_size)
-    if wanted and fits_tables(*wanted, facts):
-        return wanted
     side = isqrt(length)
+    # Square unless the tables say otherwise: a size with as many patches is
+    # one to use the network at, not the one that it was trained at.
     if fits_tables(side, side, facts):
         return side, side
+    if wanted and fits_tables(*wanted, facts):
+        return wanted
     grids = possible_grids(facts)
     hint = ' or '.join(str(_to_pixels(grid)) for grid in grids)
     given = '' if img_size is None else f'; {img_size=} does not fit'
@@ -301,7 +332,7 @@ def _read_decoder(
     hidden = vote(shapes, (r'decoder_blocks\.\d+\.mlp\.fc1\.weight', 0))
     if num_heads is None and channels == DECODER_CHANNELS:
         num_heads = DECODER_HEADS
-    if num_heads is None or channels % num_heads:
+    if num_heads is None or num_heads < 1 or channels % num_heads:
         raise CheckpointError(
             f'the number of attention heads of the decoder, of {channels} '
             'channels, is not stored: give decoder_num_heads that divides '

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.error import URLError
@@ -103,7 +104,7 @@ def _fetch(url: str, file: IO[bytes]) -> None:
             f'{url} cannot be downloaded: {error}; check the address, or '
             'download it by other means and give the path'
         ) from error
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise CheckpointError(
             f'the download of {url} broke off: {error}; try again'
         ) from error

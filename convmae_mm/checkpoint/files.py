@@ -100,6 +100,15 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return meta if isinstance(meta, dict) else dict(texts)
 
 
+def unpack_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors in what a checkpoint file holds, or in a bare state dict.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    return _strip(_find_weights('the dict', content)[1])
+
+
 def _open_content(path: Path, content: Any) -> LoadedFile:
     if not isinstance(content, Mapping):
         raise CheckpointError(
@@ -127,7 +136,7 @@ def _open_content(path: Path, content: Any) -> LoadedFile:
 
 
 def _find_weights(
-    path: Path, content: Mapping
+    path: Path | str, content: Mapping
 ) -> tuple[str | None, dict[str, Tensor]]:
     """The entry with the weights (None: all entries) and the weights."""
     for key in WEIGHT_KEYS:

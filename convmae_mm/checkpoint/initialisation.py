@@ -103,6 +103,8 @@ def initialise_backbone(
         CheckpointError: If the file is for another mode.
     """
     given, unused = split_network(weights)
+    if not uses_our_names(weights):
+        _check_position_grid(backbone, given)
     expected = {k: tuple(v.shape) for k, v in backbone.state_dict().items()}
     if not allow_other_mode:
         _check_mode(given, expected)
@@ -113,7 +115,6 @@ def initialise_backbone(
         else given[name]
         for name in (*kinds.loaded, *kinds.refitted)
     }
-    backbone.load_state_dict(state, strict=False)
     absent = [name for name in expected if name not in state]
     report = InitialisationReport(
         loaded=kinds.loaded,
@@ -125,6 +126,7 @@ def initialise_backbone(
         unused=unused,
     )
     _check_share(report, expected)
+    backbone.load_state_dict(state, strict=False)
     return report
 
 
@@ -315,6 +317,22 @@ def _inflate(weight: Tensor, channels: int) -> Tensor:
         return weight.sum(1, keepdim=True)
     repeated = weight.repeat(1, ceil(channels / present), 1, 1)
     return repeated[:, :channels] * (present / channels)
+
+
+def _check_position_grid(
+    backbone: nn.Module, given: Mapping[str, Tensor]
+) -> None:
+    """Refuse to take a square embedding for an oblong one of equal length."""
+    height, width = cast(tuple[int, int], backbone.pos_embed_grid)
+    side = isqrt(height * width)
+    tables = [x for x in given if x.endswith('rel_pos.table')]
+    length = given['pos_embed'].shape[1] if 'pos_embed' in given else 0
+    if height != width and length == height * width == side**2 and not tables:
+        raise CheckpointError(
+            f'the position embedding of {length} patches is for {side} x '
+            f'{side}, not for {height} x {width}: set pretrain_img_size='
+            f'{16 * side}, so that it is interpolated'
+        )
 
 
 def _check_mode(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError, UnmatchedTensorsError
+from .expected import PATCH_SIZE
 from .facts import side_of_table
 from .matching import check_complete
 from .rules import export_tensors, import_tensors, unknown_ours
@@ -24,7 +25,6 @@ from .variants import (
     rules_for,
 )
 
-PATCH_SIZE = 16  # pixels along one side of a stage-3 token
 _TABLE = 'relative_position_bias_table'
 _INDEX = 'relative_position_index'
 

@@ -6,12 +6,21 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convmae_mm.cli import UserError
 from convmae_mm.cli.digit_scenes import parse_size
 
-_OPTIONS = ('mode', 'img_size', 'num_heads', 'decoder_num_heads')
+if TYPE_CHECKING:
+    from convmae_mm.checkpoint import LoadedFile
+
+_OPTIONS = (
+    'mode',
+    'img_size',
+    'num_heads',
+    'decoder_num_heads',
+    'window_block_indexes',
+)
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +50,18 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         'otherwise the size to use the encoder at',
     )
     parser.add_argument(
+        '--window-block-indexes',
+        type=int,
+        nargs='+',
+        metavar='N',
+        help='stage-3 blocks with window attention, from 0, for other depths '
+        'than 11',
+    )
+
+
+def add_mode_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the mode to use the encoder in."""
+    parser.add_argument(
         '--mode',
         choices=('plain', 'detection', 'mimdet', 'vitdet', 'seg'),
         help='use the encoder in another mode than its own',
@@ -49,7 +70,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 def network_options(args: argparse.Namespace) -> dict[str, Any]:
     """Those of the options that were given."""
-    given = {name: getattr(args, name) for name in _OPTIONS}
+    given = {name: getattr(args, name, None) for name in _OPTIONS}
     return {name: x for name, x in given.items() if x is not None}
 
 
@@ -62,3 +83,14 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except (CheckpointError, UnpicklingError) as error:
         raise UserError(str(error)) from error
+
+
+def stored_pooling(loaded: LoadedFile) -> str | None:
+    """How a classifier pools, if its file says so."""
+    from convmae_mm.checkpoint import uses_our_names
+    from convmae_mm.checkpoint.variants import find_pooling
+
+    if not uses_our_names(loaded.weights):
+        return find_pooling(loaded.weights)
+    pooling = (loaded.settings.get('classifier') or {}).get('pooling')
+    return pooling if isinstance(pooling, str) else None

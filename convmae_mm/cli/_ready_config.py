@@ -18,19 +18,30 @@ SHIPPED = {
 }
 
 
-def backbone_text(network: ReleasedNetwork, source: str) -> str:
-    """The encoder in a config, with its weights from a file."""
+def backbone_text(
+    network: ReleasedNetwork, source: str, mode_given: bool = False
+) -> str:
+    """The encoder in a config, with its weights from a file.
+
+    Args:
+        network: What the file holds.
+        source: The file.
+        mode_given: Whether the mode was asked for; the file's own may differ.
+    """
     from convmae_mm.models.backbones.variants import arch_zoo, resolve_arch
 
     arch = resolve_arch(network.backbone['arch'])
     named = next((name for name, x in arch_zoo.items() if x == arch), None)
+    init_cfg: dict[str, Any] = {
+        'type': 'convmae_mm.PretrainedConvMAE',
+        'checkpoint': source,
+    }
+    if mode_given:
+        init_cfg['allow_other_mode'] = True
     settings = {
         'type': 'convmae_mm.ConvMAE',
         **network.backbone,
-        'init_cfg': {
-            'type': 'convmae_mm.PretrainedConvMAE',
-            'checkpoint': source,
-        },
+        'init_cfg': init_cfg,
     }
     settings['arch'] = named or network.backbone['arch']
     if settings['in_channels'] == 3:

@@ -14,6 +14,7 @@ from convmae_mm.cli import UserError
 from convmae_mm.cli._network_options import (
     add_network_options,
     network_options,
+    stored_pooling,
     told_in_one_line,
 )
 
@@ -50,9 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pooling',
         choices=('mean', 'first_token'),
-        default='mean',
-        help='how a classifier pools; for --to released (default: '
-        '%(default)s)',
+        help='how a classifier pools, for --to released, where the file does '
+        'not say so',
     )
     parser.add_argument(
         '--force', action='store_true', help='replace an existing file'
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 def convert(
     loaded: LoadedFile,
     to: str,
-    pooling: str,
+    pooling: str | None,
     img_size: tuple[int, int] | None,
 ) -> dict[str, Tensor]:
     """The tensors under the names wanted.
@@ -114,10 +114,36 @@ def convert(
             f'to convert the other way, give --to {other}'
         )
     if to == 'ours':
+        if pooling is not None:
+            raise UserError(
+                f'--pooling {pooling} is for --to released: a released '
+                'classifier tells it by the name of its norm'
+            )
         return convert_released_state_dict(loaded.weights)
     return export_released_state_dict(
-        loaded.weights, pooling=pooling, img_size=img_size
+        loaded.weights,
+        pooling=find_pooling(loaded, pooling),
+        img_size=img_size,
     )
+
+
+def find_pooling(loaded: LoadedFile, given: str | None) -> str:
+    """How a classifier of ours pools, as given or as the file says.
+
+    Raises:
+        UserError: If neither tells, or there is no classifier.
+    """
+    if not any(name.startswith('head.fc.') for name in loaded.weights):
+        if given is not None:
+            raise UserError(f'--pooling {given}: {loaded.path} classifies not')
+        return 'mean'
+    stored = stored_pooling(loaded)
+    if given is None and stored is None:
+        raise UserError(
+            f'{loaded.path} does not say how its classifier pools: give '
+            "--pooling mean or first_token, as the config's neck has it"
+        )
+    return given or stored or 'mean'
 
 
 def describe(
@@ -146,6 +172,9 @@ def describe(
     else:
         meta['variant'] = network.variant
         meta['backbone'] = network.backbone
+        for part in ('decoder', 'classifier', 'detector', 'segmentor'):
+            if getattr(network, part) is not None:
+                meta[part] = getattr(network, part)
     return meta
 
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from convmae_mm.cli._network_options import (
+    add_mode_option,
     add_network_options,
     network_options,
+    stored_pooling,
     told_in_one_line,
 )
 
@@ -46,6 +48,7 @@ _BUFFERS = re.compile(
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_network_options(parser)
+    add_mode_option(parser)
     parser.epilog = 'Nothing in the file is run; see docs/released_weights.md.'
 
 
@@ -65,10 +68,11 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     table = Table('what', 'found', title='convmae-mm inspect')
     rows = describe_file(loaded, args.file)
+    stored = stored_pooling(loaded)
     rows += (
         [('network', problem)]
         if network is None
-        else (describe_network(network))
+        else describe_network(network, stored)
     )
     for name, value in rows:
         table.add_row(Text(name), Text(value, overflow='fold'))
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     # soft_wrap: text to be copied stays as it is.
     console.print(Text('\nThe encoder, in a config:\n'))
-    text = backbone_text(network, args.file)
+    text = backbone_text(network, args.file, args.mode is not None)
     console.print(Text(text), soft_wrap=True)
     if not uses_our_names(loaded.weights):
         console.print(Text('\nThe whole network, in Python:\n'))
@@ -144,8 +148,10 @@ def describe_tensors(weights: Mapping[str, Tensor]) -> list[tuple[str, str]]:
     ]
 
 
-def describe_network(network: ReleasedNetwork) -> list[tuple[str, str]]:
-    """Rows about the network."""
+def describe_network(
+    network: ReleasedNetwork, pooling: str | None
+) -> list[tuple[str, str]]:
+    """Rows about the network, and how its file says that it pools."""
     from convmae_mm.models.backbones.variants import arch_zoo, resolve_arch
 
     settings = dict(network.backbone)
@@ -163,6 +169,8 @@ def describe_network(network: ReleasedNetwork) -> list[tuple[str, str]]:
     for name in ('decoder', 'classifier', 'detector', 'segmentor'):
         part = getattr(network, name)
         if part is not None:
+            if name == 'classifier':
+                part = {**part, 'pooling': pooling or 'not stored'}
             told = ', '.join(f'{key} {value}' for key, value in part.items())
             rows.append((name, told))
     return rows

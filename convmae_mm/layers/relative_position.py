@@ -48,7 +48,12 @@ class RelativePositionBias(nn.Module):
         """The bias in the form that attention takes on this device."""
         if self.table.device.type == 'cpu':
             return TableBias(expand_columns(self._resize(grid), grid))
-        return self(grid)
+        bias = self(grid)
+        kind = bias.device.type
+        if torch.is_autocast_enabled(kind):
+            # once, not in each block that shares it
+            bias = bias.to(torch.get_autocast_dtype(kind))
+        return bias
 
     def _resize(self, grid: tuple[int, int]) -> Tensor:
         return resize_relative_table(self.table, self.grid, grid)

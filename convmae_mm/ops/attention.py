@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 # Logits of one step: 16 MiB in float32, so that they stay in the cache.
 MAX_LOGITS = 2**22
@@ -92,8 +93,8 @@ def _fold(
     """Make the two terms part of the product of query and key.
 
     The query gets its terms as H + W further channels, the key a one-hot
-    code of its own row and column. (N, h, L, d + H + W) each; the value
-    stays.
+    code of its own row and column, and both zeros up to a multiple of 8
+    channels, which fused kernels want. The value stays.
     """
     height, width = bias.by_row.shape[-1], bias.by_column.shape[-1]
     rows = torch.eye(height, dtype=key.dtype, device=key.device)
@@ -104,7 +105,9 @@ def _fold(
     terms = torch.cat([bias.by_row, bias.by_column], dim=-1) / scale
     query = torch.cat([query, terms.to(query.dtype)], dim=-1)
     codes = codes.expand(*key.shape[:2], -1, -1)
-    return query, torch.cat([key, codes], dim=-1), value
+    key = torch.cat([key, codes], dim=-1)
+    fill = -key.shape[-1] % 8
+    return F.pad(query, (0, fill)), F.pad(key, (0, fill)), value
 
 
 class _Terms(Protocol):
@@ -204,7 +207,14 @@ def _steps(
     ]
 
 
-@torch.library.custom_op('convmae_mm::attend_in_rows', mutates_args=())
+# Schemas are written out: torch < 2.7 cannot read them off these annotations.
+@torch.library.custom_op(
+    'convmae_mm::attend_in_rows',
+    mutates_args=(),
+    schema='(Tensor query, Tensor key, Tensor value, Tensor[] terms, '
+    'float scale) -> (Tensor, Tensor)',
+)
+@torch.autocast('cpu', enabled=False)
 def _attend_in_rows(
     query: Tensor,
     key: Tensor,
@@ -232,8 +242,12 @@ def _attend_in_rows(
 
 
 @torch.library.custom_op(
-    'convmae_mm::attend_in_rows_backward', mutates_args=()
+    'convmae_mm::attend_in_rows_backward',
+    mutates_args=(),
+    schema='(Tensor gradient, Tensor query, Tensor key, Tensor value, '
+    'Tensor[] terms, Tensor out, Tensor sums, float scale) -> Tensor[]',
 )
+@torch.autocast('cpu', enabled=False)
 def _attend_in_rows_backward(
     gradient: Tensor,
     query: Tensor,
@@ -312,3 +326,18 @@ def _differentiate(ctx: Any, gradient: Tensor, _: Tensor) -> tuple:
 
 
 _attend_in_rows.register_autograd(_differentiate, setup_context=_keep)
+
+
+# Matrix products only, as torch counts its own attention.
+@register_flop_formula(torch.ops.convmae_mm.attend_in_rows)
+def _count_forward(query_shape: torch.Size, *_: Any, **__: Any) -> int:
+    sequences, heads, length, channels = query_shape
+    return 2 * 2 * sequences * heads * length**2 * channels
+
+
+@register_flop_formula(torch.ops.convmae_mm.attend_in_rows_backward)
+def _count_backward(
+    _: Any, query_shape: torch.Size, *__: Any, **___: Any
+) -> int:
+    sequences, heads, length, channels = query_shape
+    return 5 * 2 * sequences * heads * length**2 * channels

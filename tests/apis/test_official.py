@@ -13,6 +13,7 @@ from convmae_mm.checkpoint import (
     ForeignNetworkError,
     UnmatchedTensorsError,
     convert_released_state_dict,
+    initialise_backbone,
 )
 
 KINDS = {
@@ -151,3 +152,56 @@ def test_windows_of_other_depths_can_be_given() -> None:
         released_state('det_mimdet'), window_block_indexes=(0, 1)
     )
     assert backbone.window_block_indexes == (0, 1)
+
+
+def test_windows_of_other_depths_must_be_given() -> None:
+    weights = {
+        name: tensor
+        for name, tensor in released_state('det_mimdet').items()
+        if not name.startswith(('blocks3.9.', 'blocks3.10.'))
+    }
+    with pytest.raises(CheckpointError, match='give window_block_indexes'):
+        build_from_official(weights)
+    with pytest.raises(CheckpointError, match=r'\[9\] are out of range'):
+        build_from_official(weights, window_block_indexes=(1, 9))
+    backbone = build_from_official(weights, window_block_indexes=(1, 2))
+    assert backbone.window_block_indexes == (1, 2)
+
+
+def test_a_size_with_as_many_patches_is_another_grid() -> None:
+    """14 x 14 positions are interpolated to 7 x 28, not taken as they are."""
+    weights = released_state('pretrain')
+    oblong = build_from_official(
+        weights, mode='seg', num_heads=3, img_size=(112, 448)
+    )
+    square = build_from_official(weights, mode='seg', num_heads=3)
+    assert oblong.grid == (7, 28)
+    assert oblong.pos_embed_grid == (14, 14)
+    image = torch.randn(1, 3, 112, 448)
+    # all but E4, which is drawn at random
+    for ours, theirs in zip(oblong(image)[:3], square(image)[:3], strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    backbone = ConvMAE(
+        dict(embed_dims=(16, 24, 48), depths=(2, 2, 11), num_heads=3),
+        img_size=(112, 448),
+    )
+    with pytest.raises(CheckpointError, match='pretrain_img_size=224'):
+        initialise_backbone(backbone, weights)
+
+
+@pytest.mark.parametrize('heads', [0, -1])
+def test_numbers_of_heads_are_positive(heads: int) -> None:
+    weights = released_state('pretrain')
+    with pytest.raises(CheckpointError, match=f'num_heads={heads}'):
+        build_from_official(weights, num_heads=heads)
+    with pytest.raises(CheckpointError, match=f'num_heads={heads}'):
+        build_from_official(weights, num_heads=3, decoder_num_heads=heads)
+
+
+def test_entries_are_unpacked_as_in_files() -> None:
+    weights = released_state('det_vitdet')
+    wrapped = {f'module.{name}': x for name, x in weights.items()}
+    image = torch.randn(1, 3, 64, 64)
+    expected = build_from_official(weights)(image)[0]
+    for content in ({'meta': {}, 'state_dict': weights}, {'model': wrapped}):
+        assert torch.equal(build_from_official(content)(image)[0], expected)

@@ -23,6 +23,7 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     load_weights_file,
 )
+from convmae_mm.checkpoint.containers import read_container
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -333,3 +334,29 @@ def test_foreign_networks_are_named_with_their_file(tmp_path: Path) -> None:
     torch.save({'model': {name: torch.zeros(1) for name in names}}, file)
     with pytest.raises(ForeignNetworkError, match=r'mae_vit_base.*a MAE'):
         load_weights_file(file)
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+def test_damage_anywhere_is_an_error_of_ours(
+    tmp_path: Path, legacy: bool
+) -> None:
+    """Cut off, or with a byte changed, at many places."""
+    whole = tmp_path / 'whole.pth'
+    weights = {f'blocks3.0.{name}': torch.ones(3) for name in 'abc'}
+    torch.save(
+        {'model': weights},
+        whole,
+        _use_new_zipfile_serialization=not legacy,
+    )
+    content = whole.read_bytes()
+    damaged = tmp_path / 'damaged.pth'
+    step = max(1, len(content) // 60)
+    for place in range(0, len(content), step):
+        flipped = bytearray(content)
+        flipped[place] ^= 0xFF
+        for data in (content[:place], bytes(flipped)):
+            damaged.write_bytes(data)
+            try:
+                read_container(damaged)
+            except CheckpointError as error:
+                assert 'damaged.pth' in str(error)

@@ -46,8 +46,6 @@ def test_to_ours_and_back(name: str, form: str, tmp_path: Path) -> None:
     assert_same(loaded.weights, convert_released_state_dict(state))
     assert loaded.epochs == 100
     assert loaded.settings['variant'] == VARIANTS[name]
-    if name == 'cls_first_token':
-        options += ['--pooling', 'first_token']
     assert convert(ours, '--out', back, '--to', 'released', *options) == 0
     assert_same(load_weights_file(back).weights, state)
 
@@ -194,3 +192,24 @@ def test_what_is_wrong_is_one_line(
     told = capsys.readouterr().err
     assert "missing: ['blocks1.0.conv1.bias']" in told
     assert told.count('\n') == 1
+
+
+def test_pooling_must_be_known_and_may_be_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    state = released_state('cls_first_token')
+    file = tmp_path / 'bare.pth'
+    torch.save({'state_dict': convert_released_state_dict(state)}, file)
+    back = tmp_path / 'back.pth'
+    options = ['--out', back, '--to', 'released', '--num-heads', 3]
+    assert convert(file, *options) == 1
+    assert 'give --pooling mean or first_token' in capsys.readouterr().err
+    assert convert(file, *options, '--pooling', 'first_token') == 0
+    assert_same(load_weights_file(back).weights, state)
+    assert convert(back, '--out', tmp_path / 'ours.pth', '--pooling', 'mean')
+    assert 'is for --to released' in capsys.readouterr().err
+    file, _ = save(tmp_path, 'det_vitdet')
+    convert(file, '--out', tmp_path / 'det.pth')
+    options += ['--force']
+    assert convert(tmp_path / 'det.pth', *options, '--pooling', 'mean') == 1
+    assert 'classifies not' in capsys.readouterr().err

@@ -203,3 +203,12 @@ def test_format_value() -> None:
         f"    e='{'y' * 60}',",
         ')',
     ]
+
+
+def test_another_mode_is_allowed_in_the_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    file = tmp_path / 'released.pth'
+    torch.save(dict(model=released_state('det_mimdet')), file)
+    assert cli.main(['inspect', str(file), '--mode', 'vitdet']) == 0
+    assert 'allow_other_mode=True' in capsys.readouterr().out

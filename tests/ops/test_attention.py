@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from convmae_mm.layers import DecomposedRelativePosition, RelativePositionBias
 from convmae_mm.ops import attention
@@ -92,6 +93,7 @@ def test_folding_is_the_same_as_adding() -> None:
         torch.randn(3, 2, 15, 5, dtype=torch.float64),
     )
     query, key, _ = attention._fold(q, k, v, 0.5, bias)
+    assert query.shape[-1] == key.shape[-1] == 16  # 4 + 3 + 5, and zeros
     rows, columns = coordinates(grid)
     expected = q @ k.mT * 0.5 + bias.by_row[..., rows]
     expected = expected + bias.by_column[..., columns]
@@ -131,3 +133,25 @@ def test_it_compiles_without_a_break() -> None:
 
     compiled = torch.compile(run, fullgraph=True, backend='aot_eager')
     check(compiled(q, k, v), run(q, k, v), [q, k, v, table.table])
+
+
+def test_autocast_does_not_reach_the_products() -> None:
+    grid = (16, 16)
+    q, k, v = (x.detach().float() for x in draw(grid))
+    bias = AxisBias(torch.randn(3, 2, 256, 16), torch.randn(3, 2, 256, 16))
+    exact = attend(q, k, v, 0.5, bias)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(attend(q, k, v, 0.5, bias), exact)
+
+
+def test_products_are_counted() -> None:
+    grid = (3, 4)
+    q, k, v = draw(grid)
+    table = RelativePositionBias(grid, num_heads=2).double()
+    with FlopCounterMode(display=False) as counter:
+        out = attend(q, k, v, 0.5, table.relate(grid))
+    product = 2 * 3 * 2 * 12 * 12 * 4  # N, heads, L, L, d
+    assert counter.get_total_flops() == 2 * product
+    with FlopCounterMode(display=False) as counter:
+        out.sum().backward()
+    assert counter.get_total_flops() == 5 * product
