@@ -20,17 +20,20 @@ endif
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format doctor clean distclean
+.PHONY: help setup demo repro-small test lint format doctor clean distclean
 
 help:  ## list the targets
 	@sed -n 's/^# \{0,1\}//p' Makefile
-	@sed -n 's/^\([a-z]*\):.*## /  make \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
 
 setup:  ## create the environment and install into it, once
 	@requirements/install.sh $(LINE) $(VENV) $(PYTHON)
 
 demo: setup  ## pretrain, fine-tune a detector and a segmentor, report
 	@$(BIN)/convmae-mm demo $(ARGS)
+
+repro-small: setup  ## run every recipe, shrunk, from end to end
+	OMP_NUM_THREADS=1 $(BIN)/python tools/analysis/repro_small.py $(ARGS)
 
 test: lint  ## lint, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) \

@@ -5,69 +5,8 @@
 _base_ = [
     '../_base_/models/mask-rcnn_convmae-base_simple-fpn.py',
     '../_base_/datasets/coco-instance_lsj-1024.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/coco_25e_step_layer-decay_batch-16.py',
 ]
 default_scope = 'mmdet'
 
-max_iters = 184_375  # 25 epochs of 118,000 pictures
-warmup_iters = 250
-
-model = dict(
-    data_preprocessor=dict(pad_size_divisor=1024),
-    backbone=dict(
-        init_cfg=dict(
-            type='convmae_mm.PretrainedConvMAE',
-            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
-            'epoch_1600.pth',
-        ),
-    ),
-)
 train_dataloader = dict(batch_size=2)
-
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(
-        type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
-    ),
-    constructor='convmae_mm.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(
-        layer_decay_rate=0.8,
-        norm_decay_mult=0.0,
-        custom_keys={
-            'backbone.pos_embed': dict(decay_mult=0.0),
-            # Detectron2 takes its LayerNorm over channels for no norm: in
-            # the pyramid and the heads all parameters are decayed.
-            'neck.': dict(decay_mult=1.0),
-            'roi_head.': dict(decay_mult=1.0),
-        },
-    ),
-)
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.001,
-        by_epoch=False,
-        begin=0,
-        end=warmup_iters,
-    ),
-    dict(
-        type='MultiStepLR',
-        milestones=[163_889, 177_546],
-        gamma=0.1,
-        by_epoch=False,
-        begin=0,
-        end=max_iters,
-    ),
-]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=7_500
-)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=7_500),
-    logger=dict(log_metric_by_epoch=False),
-)
-log_processor = dict(by_epoch=False)
-auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -9,16 +9,3 @@ _base_ = [
     '../_base_/schedules/coco_25e_cosine_batch-32.py',
 ]
 default_scope = 'mmdet'
-
-model = dict(
-    # Nothing is larger than 1024 px, so this pads to 1024 x 1024 exactly.
-    data_preprocessor=dict(pad_size_divisor=1024),
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
-            'epoch_1600.pth',
-            prefix='backbone.',
-        ),
-    ),
-)

@@ -10,13 +10,4 @@ _base_ = [
 ]
 default_scope = 'mmseg'
 
-model = dict(
-    backbone=dict(
-        mode='seg',
-        init_cfg=dict(
-            type='convmae_mm.PretrainedConvMAE',
-            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
-            'epoch_1600.pth',
-        ),
-    ),
-)
+model = dict(backbone=dict(mode='seg'))

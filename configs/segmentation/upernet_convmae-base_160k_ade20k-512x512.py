@@ -8,14 +8,3 @@ _base_ = [
     '../_base_/schedules/ade20k_160k_layer-decay_batch-16.py',
 ]
 default_scope = 'mmseg'
-
-model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
-            'epoch_1600.pth',
-            prefix='backbone.',
-        ),
-    ),
-)

@@ -108,3 +108,49 @@ def test_detector2_is_padded_by_the_model(tmp_path) -> None:
     pixels, shape = packed_picture(DETECTOR2, tmp_path)
     assert pixels.shape == (3, 512, 1024)
     assert shape == (512, 1024)
+
+
+@pytest.mark.parametrize('file', [DETECTOR1, DETECTOR2])
+def test_jittering_pads_crops_and_recomputes_boxes(file: str, tmp_path):
+    """Of an object that a crop cuts, the box surrounds what is left."""
+    picture = tmp_path / 'picture.png'
+    mmcv.imwrite(np.zeros((60, 80, 3), np.uint8), str(picture))
+    triangle = [10, 5, 70, 30, 10, 55]
+    instance = dict(
+        bbox=[10, 5, 70, 55], mask=[triangle], bbox_label=0, ignore_flag=0
+    )
+    cfg = Config.fromfile(find_config(file))
+    seen = set()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        pipeline = Compose(cfg.train_dataloader.dataset.pipeline)
+        for seed in range(8):
+            np.random.seed(seed)
+            packed = pipeline(
+                dict(
+                    img_path=str(picture),
+                    img_id=0,
+                    height=60,
+                    width=80,
+                    instances=[instance],
+                )
+            )
+            if packed is None:
+                continue  # a crop without the object
+            height, width = packed['inputs'].shape[1:]
+            assert max(height, width) <= 1024
+            if file == DETECTOR1:
+                assert (height, width) == (1024, 1024)
+            found = packed['data_samples'].gt_instances
+            for box, mask in zip(
+                found.bboxes.tensor, found.masks.to_ndarray(), strict=True
+            ):
+                rows, columns = mask.nonzero()
+                expected = (
+                    columns.min(),
+                    rows.min(),
+                    columns.max() + 1,
+                    rows.max() + 1,
+                )
+                assert np.abs(box.numpy() - expected).max() <= 1.5
+                seen.add(tuple(mask.shape))
+    assert seen

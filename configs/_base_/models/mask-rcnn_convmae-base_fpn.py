@@ -10,7 +10,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_mask=True,
-        pad_size_divisor=32,
+        # Nothing is larger than 1024 px, so this pads to 1024 x 1024 exactly.
+        pad_size_divisor=1024,
     ),
     backbone=dict(
         type='convmae_mm.ConvMAE',
@@ -18,6 +19,11 @@ model = dict(
         mode='detection',
         img_size=1024,
         drop_path_rate=0.1,
+        init_cfg=dict(
+            type='convmae_mm.PretrainedConvMAE',
+            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
+            'epoch_1600.pth',
+        ),
     ),
     neck=dict(
         type='FPN',

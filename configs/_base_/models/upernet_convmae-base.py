@@ -16,6 +16,11 @@ model = dict(
         arch='base',
         img_size=512,
         drop_path_rate=0.2,
+        init_cfg=dict(
+            type='convmae_mm.PretrainedConvMAE',
+            checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
+            'epoch_1600.pth',
+        ),
     ),
     decode_head=dict(
         type='UPerHead',

@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather
-from mmengine.runner import Runner
 from torch import Tensor
 
 from convmae_mm.registry import MODELS
@@ -73,6 +71,17 @@ class KNNClassifier(ConvMAEPretrain):
             self._encoded_gallery = None
         return super().train(mode)
 
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: list | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """As mmpretrain's base class, with the mode 'predict' besides."""
+        if mode == 'predict':
+            return self.predict(inputs, data_samples or [])
+        return super().forward(inputs, data_samples, mode)
+
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: list) -> list:
         """Put the votes into the samples, as mmpretrain's heads do.
@@ -113,6 +122,10 @@ class KNNClassifier(ConvMAEPretrain):
 
     def _encode_gallery(self) -> tuple[Tensor, Tensor]:
         """Unit vectors (N, C) and classes (N,), of all processes' shares."""
+        # Here, because models do not depend on what runs them otherwise.
+        from mmengine.dist import all_gather
+        from mmengine.runner import Runner
+
         loader = Runner.build_dataloader(dict(self.gallery))
         features, labels = self._encode(loader)
         # The sampler gives each process as many, so these can be stacked; a

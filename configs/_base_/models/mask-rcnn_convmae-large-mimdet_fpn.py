@@ -1,0 +1,19 @@
+# Mask R-CNN on ConvMAE-L (FPN, as released detector 1).
+_base_ = ['./mask-rcnn_convmae-base-mimdet_fpn.py']
+model = dict(
+    backbone=dict(
+        arch='large',
+        # Four global blocks, evenly spread, as in ConvMAE-B; for 23 blocks
+        # nothing is published.
+        window_block_indexes=[
+            index for index in range(23) if index not in (0, 7, 14, 22)
+        ],
+        # as ViTDet gives ViT-L
+        drop_path_rate=0.4,
+        init_cfg=dict(
+            checkpoint='work_dirs/convmae-large_24xb128-amp-coslr-200e_in1k/'
+            'epoch_200.pth',
+        ),
+    ),
+    neck=dict(in_channels=[384, 768, 1024, 1024]),
+)

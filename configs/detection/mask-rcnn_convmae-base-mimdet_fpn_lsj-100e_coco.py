@@ -1,0 +1,10 @@
+# Mask R-CNN on ConvMAE-B, as released detector 1.
+# 8 GPUs x 4 pictures, 100 epochs.
+# Another encoder: --cfg-options model.backbone.init_cfg.checkpoint=FILE
+# From scratch:    --cfg-options model.backbone.init_cfg=None
+_base_ = [
+    '../_base_/models/mask-rcnn_convmae-base-mimdet_fpn.py',
+    '../_base_/datasets/coco-instance_lsj-1024-grey.py',
+    '../_base_/schedules/coco_100e_cosine_batch-32.py',
+]
+default_scope = 'mmdet'

@@ -1,0 +1,35 @@
+# Pretrain on with pictures of your own, from released weights or from ours:
+# advised for a few thousand pictures, too few to start from nothing. Encoder
+# and decoder both go on. A recipe of ours, not a published one.
+#   --cfg-options train_dataloader.dataset.data_root=FOLDER
+#     model.init_cfg.checkpoint=FILE
+_base_ = ['./convmae-base_24xb128-amp-coslr-1600e_in1k.py']
+
+batch_size = 64
+max_epochs = 100
+warmup_epochs = 5
+
+model = dict(
+    init_cfg=dict(
+        type='convmae_mm.PretrainedConvMAE',
+        checkpoint='work_dirs/convmae-base_24xb128-amp-coslr-1600e_in1k/'
+        'epoch_1600.pth',
+    ),
+)
+train_dataloader = dict(
+    batch_size=batch_size,
+    dataset=dict(data_root='data/own_images/'),
+)
+# Half the base rate: the weights have arrived somewhere already.
+optim_wrapper = dict(optimizer=dict(lr=0.75e-4 * batch_size / 256))
+param_scheduler = [
+    dict(_base_.param_scheduler[0], end=warmup_epochs),
+    dict(
+        _base_.param_scheduler[1],
+        T_max=max_epochs - warmup_epochs,
+        begin=warmup_epochs,
+        end=max_epochs,
+    ),
+]
+train_cfg = dict(max_epochs=max_epochs)
+auto_scale_lr = dict(base_batch_size=batch_size)

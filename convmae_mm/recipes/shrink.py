@@ -1,0 +1,301 @@
+"""Make any shipped recipe so small that two cores run it in seconds.
+
+What is shrunk: widths, picture sizes, numbers of anchors and proposals, batch
+and length. What stays: the kind of network, its mode, its number of stage-3
+blocks (layer ids and window blocks refer to them), every transform, every
+loss, the optimiser with its groups, the schedule. The data are DigitScenes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from convmae_mm.apis.config import find_config
+from convmae_mm.models.backbones.variants import resolve_arch
+
+ENCODER_DIMS = (8, 16, 32)
+HEADS = 4
+BATCH = 2  # the coarsest pool of UperNet leaves BatchNorm one value a picture
+
+# Pixels, and what becomes of them; multiples of the largest stride.
+PIXELS = {2048: 256, 1024: 64, 512: 64, 341: 43, 256: 40, 224: 32, 128: 64}
+PIXEL_KEYS = frozenset(
+    {
+        'crop_size',
+        'img_size',
+        'pad_size_divisor',
+        'pretrain_img_size',
+        'scale',
+        'size',
+        'stride',
+    }
+)
+# Largest values; smaller ones stay.
+LIMITS = {
+    'channels': 16,
+    'conv_out_channels': 16,
+    'fc_out_channels': 32,
+    'feat_channels': 16,
+    'max_per_img': 20,
+    'nms_pre': 50,
+    'num': 32,
+}
+DECODER = dict(embed_dims=32, depth=1, num_heads=HEADS)
+# The config of ours with the data of each scope. Its classes come too.
+DATA_CONFIGS = {
+    'mmdet': '_base_/datasets/digit_scenes_detection.py',
+    'mmseg': '_base_/datasets/digit_scenes_segmentation.py',
+    'mmpretrain': '_base_/datasets/digit_scenes_classification.py',
+}
+UNLABELLED = '_base_/datasets/digit_scenes_pretrain.py'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# What a released or own checkpoint is loaded by.
+LOADER_TYPES = ('Pretrained', 'convmae_mm.PretrainedConvMAE')
+
+
+def shrink_config(
+    cfg: Config,
+    data_root: str | Path,
+    steps: int = 1,
+    encoder: str | Path | None = None,
+) -> Config:
+    """A copy of a recipe that two cores run in seconds.
+
+    Args:
+        cfg: A shipped config.
+        data_root: Folder of a DigitScenes data set.
+        steps: Iterations of training.
+        encoder: A checkpoint that stands for the one the recipe starts
+            from; None starts from scratch.
+
+    Raises:
+        ValueError: If ``steps`` is below 1, or the config is of a library
+            that there are no data for.
+    """
+    if steps < 1:
+        raise ValueError(f'{steps=} must be at least 1')
+    scope = cfg.get('default_scope')
+    if scope not in DATA_CONFIGS:
+        raise ValueError(
+            f'default_scope={scope!r} must be one of {sorted(DATA_CONFIGS)}'
+        )
+    small = unformatted(cfg)
+    small.model = shrink_model(small.model, scope)
+    _replace_checkpoint(small.model, encoder)
+    for key in LOADERS:
+        if small.get(key):
+            count = steps if key == 'train_dataloader' else 1
+            small[key] = shrink_loader(small[key], data_root, scope, count)
+    if 'gallery' in small.model:
+        small.model.gallery = shrink_loader(
+            small.model.gallery, data_root, scope, steps
+        )
+    for key in ('val_evaluator', 'test_evaluator'):
+        if (small.get(key) or {}).get('ann_file'):
+            name = Path(_data_config(scope).val_evaluator.ann_file).name
+            small[key].ann_file = str(Path(data_root, 'annotations', name))
+        if (small.get(key) or {}).get('type') == 'Accuracy':
+            small[key].topk = (1, 5)
+    _shorten(small, steps)
+    return small
+
+
+def unformatted(cfg: Config) -> Config:
+    """A copy that is written as it comes.
+
+    mmengine formats a config each time that it is logged or saved, ten times
+    in a training and a test: minutes, for something that takes seconds.
+    """
+    return Config(
+        copy.deepcopy(cfg.to_dict()),
+        filename=cfg.filename,
+        format_python_code=False,
+    )
+
+
+def starting_checkpoint(model: Any) -> str | None:
+    """The file that a model starts from, None if from scratch.
+
+    Args:
+        model: Config of a model, or of a part of one.
+    """
+    if isinstance(model, (list, tuple)):
+        parts = list(model)
+    elif isinstance(model, Mapping):
+        init_cfg = model.get('init_cfg')
+        if isinstance(init_cfg, Mapping):
+            if init_cfg.get('type') in LOADER_TYPES:
+                return str(init_cfg['checkpoint'])
+        parts = list(model.values())
+    else:
+        return None
+    found = (starting_checkpoint(part) for part in parts)
+    return next((file for file in found if file is not None), None)
+
+
+def shrink_model(model: Mapping[str, Any], scope: str) -> ConfigDict:
+    """A copy of a model's config with a narrow network.
+
+    Args:
+        model: Config with a ConvMAE as ``backbone``.
+        scope: Library of the model: 'mmdet', 'mmseg' or 'mmpretrain'.
+    """
+    small = ConfigDict(copy.deepcopy(dict(model)))
+    arch = resolve_arch(small.backbone.arch)
+    # The heads of the detectors read a pyramid, all others the encoder.
+    encoder = dict(zip(arch.embed_dims, ENCODER_DIMS, strict=True))
+    rules = partial(_shrink_item, num_classes=_count_classes(scope))
+    small = _walk(small, rules)
+    small.backbone.arch = dict(
+        embed_dims=list(ENCODER_DIMS),
+        depths=[1, 1, arch.depths[2]],
+        num_heads=HEADS,
+        mlp_ratios=[1, 1, 1],
+    )
+    necks = small.get('neck')
+    readers = [*(necks if isinstance(necks, list) else [necks]), small]
+    for key in ('decode_head', 'auxiliary_head', 'head'):
+        readers.append(small.get(key))
+    for reader in readers:
+        if reader:
+            _fit_to_encoder(reader, encoder)
+    return small
+
+
+def shrink_loader(
+    loader: Mapping[str, Any], data_root: str | Path, scope: str, count: int
+) -> ConfigDict:
+    """A copy of a data loader's config that reads ``count`` small batches.
+
+    The transforms stay as they are, with smaller sizes.
+
+    Args:
+        loader: Config of a data loader.
+        data_root: Folder of a DigitScenes data set.
+        scope: As for :func:`shrink_model`.
+        count: Number of batches.
+    """
+    small = ConfigDict(copy.deepcopy(dict(loader)))
+    dataset = small.dataset
+    labelled = 'UnlabelledImageFolder' not in dataset.type
+    source = _data_config(scope if labelled else None)
+    is_test = dataset.get('test_mode') or dataset.get('split') == 'val'
+    is_test = is_test or 'val' in str(dataset.get('data_prefix', ''))
+    replacement = source.val_dataloader if is_test else source.train_dataloader
+    pipeline = [_walk(step, _shrink_item) for step in dataset.pipeline]
+    small.dataset = ConfigDict(
+        copy.deepcopy(dict(replacement.dataset)),
+        data_root=f'{data_root}/',
+        pipeline=pipeline,
+        indices=BATCH * count,
+    )
+    small.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
+    return small
+
+
+def _data_config(scope: str | None) -> Config:
+    """Ours for a library; without one, that of pictures without labels."""
+    file = UNLABELLED if scope is None else DATA_CONFIGS[scope]
+    return Config.fromfile(find_config(file))
+
+
+def _count_classes(scope: str) -> int:
+    data = _data_config(scope)
+    if scope == 'mmpretrain':
+        return int(data.data_preprocessor.num_classes)
+    return len(data.metainfo.classes)
+
+
+def _walk(value: Any, rule: Callable[[str, Any], Any], key: str = '') -> Any:
+    """Apply a rule to every entry, however deep it sits; lists by item."""
+    if isinstance(value, Mapping):
+        return ConfigDict(
+            {name: _walk(item, rule, name) for name, item in value.items()}
+        )
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(item, (Mapping, list, tuple)) for item in value
+    ):
+        return [_walk(item, rule, key) for item in value]
+    return rule(key, value)
+
+
+def _shrink_item(key: str, value: Any, num_classes: int | None = None) -> Any:
+    if key in PIXEL_KEYS:
+        if isinstance(value, (list, tuple)):
+            return type(value)(PIXELS.get(side, side) for side in value)
+        return PIXELS.get(value, value)
+    if key in LIMITS and isinstance(value, int):
+        return min(value, LIMITS[key])
+    if key == 'num_classes' and num_classes is not None:
+        return num_classes
+    if key in ('in_channels', 'out_channels') and value == 256:
+        return LIMITS['feat_channels']  # the width of every pyramid
+    return value
+
+
+def _fit_to_encoder(reader: ConfigDict, encoder: Mapping[int, int]) -> None:
+    """Widths of a part that reads the encoder's maps."""
+    for key in ('in_channels', 'input_features'):
+        width = reader.get(key)
+        if isinstance(width, (list, tuple)):
+            # A pyramid's width is C1 of ConvMAE-B, and gone already.
+            narrow = [_lookup(encoder, item) for item in width]
+            reader[key] = narrow
+        elif width in encoder:
+            reader[key] = encoder[width]
+    if reader.get('type') == 'convmae_mm.ConvMAEPretrainDecoder':
+        reader.update(DECODER)
+
+
+def _lookup(encoder: Mapping[int, int], width: int) -> int:
+    if width not in encoder:
+        raise ValueError(
+            f'in_channels {width} is none of the widths of the encoder, '
+            f'{sorted(encoder)}'
+        )
+    return encoder[width]
+
+
+def _replace_checkpoint(part: Any, encoder: str | Path | None) -> None:
+    """Let every part that loads a file load ``encoder``, or nothing."""
+    if isinstance(part, (list, tuple)):
+        for item in part:
+            _replace_checkpoint(item, encoder)
+    if not isinstance(part, Mapping):
+        return
+    init_cfg = part.get('init_cfg')
+    if isinstance(init_cfg, Mapping) and init_cfg.get('type') in LOADER_TYPES:
+        if encoder is None:
+            part['init_cfg'] = None  # type: ignore[index]
+        else:
+            init_cfg['checkpoint'] = str(encoder)  # type: ignore[index]
+        return
+    for item in part.values():
+        _replace_checkpoint(item, encoder)
+
+
+def _shorten(cfg: Config, steps: int) -> None:
+    """A training of ``steps`` iterations, one test and one checkpoint."""
+    if not cfg.get('train_cfg'):
+        return
+    if 'max_epochs' in cfg.train_cfg:
+        # The data set is so short that an epoch has that many iterations.
+        cfg.train_cfg.update(max_epochs=1)
+        interval = 1
+    else:
+        cfg.train_cfg.update(max_iters=steps)
+        interval = steps
+    if cfg.get('val_cfg'):
+        cfg.train_cfg.val_interval = interval
+    cfg.merge_from_dict(
+        {
+            'default_hooks.checkpoint.interval': interval,
+            'default_hooks.logger.interval': 1,
+        }
+    )

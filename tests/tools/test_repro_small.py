@@ -1,0 +1,74 @@
+"""`make repro-small` hands encoders on, and tells what fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from mmengine.logging import MMLogger
+
+ROOT = Path(__file__).parents[2]
+SEGMENTOR = 'upernet_convmae-base_80k_ade20k-512x512'
+PRETRAINING = 'convmae-base_24xb128-amp-coslr-1600e_in1k'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    path = ROOT / 'tools' / 'analysis' / 'repro_small.py'
+    spec = importlib.util.spec_from_file_location('repro_small', path)
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def log_level():
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    with warnings.catch_warnings():
+        yield
+    logger.setLevel(before)
+
+
+def test_what_a_recipe_starts_from_comes_first(tool) -> None:
+    names = [path.stem for path in tool.select(SEGMENTOR)]
+    assert names == [PRETRAINING, SEGMENTOR]
+    everything = [path.stem for path in tool.select('*')]
+    assert len(everything) == len(set(everything)) >= 60
+    for path in tool.select('*'):
+        source = tool.source_of(tool.Config.fromfile(path))
+        if source is not None:
+            assert everything.index(source) < everything.index(path.stem)
+
+
+def test_an_unknown_recipe_is_refused(tool) -> None:
+    with pytest.raises(SystemExit, match='nothing_like_it'):
+        tool.select('nothing_like_it')
+
+
+@pytest.mark.slow
+def test_a_recipe_runs_after_its_pretraining(tool, tmp_path, capsys) -> None:
+    argv = ['--only', SEGMENTOR, '--steps', '1', '--work-dir', str(tmp_path)]
+    assert tool.main(argv) == 0
+    text = capsys.readouterr().out
+    assert 'loss' in text
+    assert 'mIoU' in text
+    assert (tmp_path / SEGMENTOR / 'iter_1.pth').is_file()
+
+
+@pytest.mark.slow
+def test_a_failure_is_told(tool, tmp_path, capsys, monkeypatch) -> None:
+    def fail(*_):
+        raise RuntimeError('a broken recipe')
+
+    monkeypatch.setattr(tool, 'run', fail)
+    argv = ['--only', PRETRAINING, '--work-dir', str(tmp_path)]
+    assert tool.main(argv) == 1
+    text = capsys.readouterr().out
+    assert 'a broken recipe' in text
+    assert '1 failed' in text
