@@ -50,7 +50,8 @@ class RelativePositionBias(nn.Module):
             return TableBias(expand_columns(self._resize(grid), grid))
         bias = self(grid)
         kind = bias.device.type
-        if torch.is_autocast_enabled(kind):
+        available = torch.amp.is_autocast_available(kind)  # not on 'meta'
+        if available and torch.is_autocast_enabled(kind):
             # once, not in each block that shares it
             bias = bias.to(torch.get_autocast_dtype(kind))
         return bias

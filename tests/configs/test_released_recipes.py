@@ -19,6 +19,9 @@ from convmae_mm.apis.released_models import DETECTOR_CONFIGS, SEGMENTOR_CONFIG
 DETECTOR1 = f'detection/{DETECTOR_CONFIGS["detector1"]}'
 DETECTOR2 = f'detection/{DETECTOR_CONFIGS["detector2"]}'
 SEGMENTOR = f'segmentation/{SEGMENTOR_CONFIG}'
+PRETRAINING = 'pretrain/convmae-base_24xb128-amp-coslr-1600e_in1k.py'
+FINE_TUNING = 'classification/convmae-base_8xb128-amp-coslr-100e_in1k.py'
+LINEAR = 'classification/convmae-base_8xb512-amp-linear-coslr-90e_in1k.py'
 
 
 def parameter_settings(file: str) -> dict[str, tuple[float, float]]:
@@ -29,13 +32,80 @@ def parameter_settings(file: str) -> dict[str, tuple[float, float]]:
             model = MODELS.build(
                 ConfigDict(cfg.model, _scope_=cfg.default_scope)
             )
-        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        # mixed precision is a matter of the device, not of the groups
+        wrapper = build_optim_wrapper(
+            model,
+            {
+                key: value
+                for key, value in cfg.optim_wrapper.items()
+                if key not in ('type', 'dtype', 'loss_scale')
+            }
+            | {'type': 'OptimWrapper'},
+        )
     names = {id(p): name for name, p in model.named_parameters()}
     return {
         names[id(p)]: (group['lr'], group['weight_decay'])
         for group in wrapper.optimizer.param_groups
         for p in group['params']
     }
+
+
+def test_pretraining() -> None:
+    settings = parameter_settings(PRETRAINING)
+    (rate,) = {lr for lr, _ in settings.values()}
+    assert rate == pytest.approx(1.8e-3)
+    for name, (_, decay) in settings.items():
+        # the mask token, (1, 1, 512), is decayed; vectors are not
+        flat = name.endswith('.bias') or '.norm' in name or 'norm.' in name
+        flat = flat or name.split('.')[-2] in ('norm1', 'norm2')
+        assert decay == (0 if flat else 0.05), name
+    assert settings['neck.mask_token'][1] == 0.05
+    # fixed sine-cosine tables are not trained
+    assert not any('pos_embed' in name for name in settings)
+
+
+def test_fine_tuning() -> None:
+    settings = parameter_settings(FINE_TUNING)
+    for name, layer, decay in (
+        ('backbone.pos_embed', 0, 0),
+        ('backbone.blocks1.0.mlp.fc1.weight', 0, 0.05),
+        ('backbone.blocks3.0.attn.qkv.weight', 1, 0.05),
+        ('backbone.blocks3.10.attn.qkv.bias', 11, 0),
+        ('neck.norm.weight', 12, 0),
+        ('head.fc.weight', 12, 0.05),
+        ('head.fc.bias', 12, 0),
+    ):
+        rate = 2e-3 * 0.65 ** (12 - layer)
+        assert settings[name] == pytest.approx((rate, decay)), name
+
+
+def test_linear_probe() -> None:
+    """Only the classifier learns, and nothing is decayed."""
+    settings = parameter_settings(LINEAR)
+    learning = {name for name, (lr, _) in settings.items() if lr > 0}
+    assert learning == {'head.fc.weight', 'head.fc.bias'}
+    assert settings['head.fc.weight'] == pytest.approx((1.6, 0))
+    assert not any(name.startswith('backbone.') for name in settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('file', 'like'),
+    [
+        ('mask-rcnn_convmae-base_fpn_lsj-100e_coco.py', DETECTOR1),
+        ('mask-rcnn_convmae-base-mimdet_fpn_lsj-25e-24gb_coco.py', DETECTOR1),
+        (
+            'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e-24gb_coco.py',
+            DETECTOR2,
+        ),
+        (
+            'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-100e_coco.py',
+            DETECTOR2,
+        ),
+    ],
+)
+def test_variants_of_a_recipe_have_its_groups(file: str, like: str) -> None:
+    assert parameter_settings(f'detection/{file}') == parameter_settings(like)
 
 
 def test_detector1() -> None:

@@ -38,9 +38,10 @@ def log_level():
 def test_what_a_recipe_starts_from_comes_first(tool) -> None:
     names = [path.stem for path in tool.select(SEGMENTOR)]
     assert names == [PRETRAINING, SEGMENTOR]
-    everything = [path.stem for path in tool.select('*')]
+    paths = tool.select('*')
+    everything = [path.stem for path in paths]
     assert len(everything) == len(set(everything)) >= 60
-    for path in tool.select('*'):
+    for path in paths:
         source = tool.source_of(tool.Config.fromfile(path))
         if source is not None:
             assert everything.index(source) < everything.index(path.stem)
