@@ -10,16 +10,12 @@ from __future__ import annotations
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
-from convmae_mm.ops.masking import VisibleCells
+from convmae_mm.ops.masked_convolution import convolve_visible
+from convmae_mm.ops.patches import project_patches
 
 from .mlp import build_mlp
 
-
-def convolve_maps(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Apply a convolution to channels-last maps (..., h, w, C)."""
-    x_nchw = maps.flatten(0, -4).permute(0, 3, 1, 2)
-    x_nhwc = convolution(x_nchw).permute(0, 2, 3, 1)
-    return x_nhwc.unflatten(0, maps.shape[:-3])
+MARGIN = 2  # cells that the depthwise kernel reaches to each side
 
 
 class ConvPatchEmbed(nn.Module):
@@ -42,7 +38,8 @@ class ConvPatchEmbed(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(..., h, w, in_channels) -> (..., h / stride, w / stride, C)."""
-        return self.act(self.norm(convolve_maps(self.proj, maps)))
+        x = project_patches(maps, self.proj.weight, self.proj.bias)
+        return self.act(self.norm(x))
 
 
 class MaskedConvBlock(nn.Module):
@@ -71,7 +68,11 @@ class MaskedConvBlock(nn.Module):
         self.norm1 = nn.LayerNorm(channels, eps=norm_eps)
         self.conv1 = nn.Linear(channels, channels)
         self.depthwise = nn.Conv2d(
-            channels, channels, kernel_size=5, padding=2, groups=channels
+            channels,
+            channels,
+            kernel_size=2 * MARGIN + 1,
+            padding=MARGIN,
+            groups=channels,
         )
         self.conv2 = nn.Linear(channels, channels)
         self.norm2 = nn.LayerNorm(channels, eps=norm_eps)
@@ -79,21 +80,24 @@ class MaskedConvBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self, maps: Tensor, visible: VisibleCells | None = None
+        self, maps: Tensor, surroundings: Tensor | None = None
     ) -> Tensor:
         """Transform maps of any size.
 
         Args:
-            maps: (B, h, w, C), or (B, V, k, k, C) with ``visible``.
-            visible: The place of the visible patches in the whole map.
+            maps: (B, h, w, C), or (B, V, k, k, C) with ``surroundings``.
+            surroundings: (B, V, k + 4, k + 4), what the convolution sees of
+                each visible patch and around it; from
+                :func:`~convmae_mm.ops.masked_convolution.locate_surroundings`.
         """
-        mixed = self._mix(self.conv1(self.norm1(maps)), visible)
+        mixed = self._mix(self.conv1(self.norm1(maps)), surroundings)
         maps = maps + self.drop_path(self.conv2(mixed))
         return maps + self.drop_path(self.mlp(self.norm2(maps)))
 
-    def _mix(self, maps: Tensor, visible: VisibleCells | None) -> Tensor:
+    def _mix(self, maps: Tensor, surroundings: Tensor | None) -> Tensor:
         """Mix positions by the (masked) depthwise convolution."""
-        if visible is None:
-            return convolve_maps(self.depthwise, maps)
-        whole = convolve_maps(self.depthwise, visible.scatter(maps))
-        return visible.gather(whole)
+        if surroundings is None:
+            x_bchw = self.depthwise(maps.permute(0, 3, 1, 2))
+            return x_bchw.permute(0, 2, 3, 1)
+        weight, bias = self.depthwise.weight, self.depthwise.bias
+        return convolve_visible(maps, weight, bias, surroundings)

@@ -1,15 +1,14 @@
-"""Random patch masks, and the compact form of the patches that stay visible.
+"""Random patch masks.
 
 ConvMAE masks whole stage-3 patches (16 x 16 pixels) and enlarges the mask to
 stages 1 and 2 (block-wise masking). A visible patch is therefore a little
 image of its own at every stage: 16 x 16 pixels, 4 x 4 cells after patch
 embedding 1, 2 x 2 after 2, one token after 3. Every layer but the depthwise
 convolution acts inside one cell or one patch. So the encoder stores only the
-visible patches, as ``B x V`` little maps, and the depthwise convolution alone
-sees them in their place among zeros: the paper's masked convolution.
+visible patches, as ``N x V`` little maps; how these are convolved is told in
+:mod:`convmae_mm.ops.masked_convolution`.
 
-Legend: B batch, N masks, H W stage-3 grid, L = H * W patches, V visible
-patches, k cells along one side of a patch, C channels.
+Legend: B batch, N masks, L patches of an image, V visible patches.
 """
 
 from __future__ import annotations
@@ -93,73 +92,4 @@ def mask_from_noise(
         ids_keep=ids_keep,
         ids_restore=ids_restore,
         mask=ids_restore >= num_visible,
-    )
-
-
-@dataclass(frozen=True)
-class VisibleCells:
-    """Where the k x k cells of the visible patches lie in the whole map.
-
-    Attributes:
-        index: (N * V * k * k,), positions in the flattened (B, H k, W k) map.
-        map_shape: (B, H k, W k).
-        num_masks: N; a multiple of B, and B unless images have several masks.
-        cells: k.
-    """
-
-    index: Tensor
-    map_shape: tuple[int, int, int]
-    num_masks: int
-    cells: int
-
-    def gather(self, map_bhwc: Tensor) -> Tensor:
-        """Cut the visible patches out: (B, H k, W k, C) -> (N, V, k, k, C)."""
-        channels = map_bhwc.shape[-1]
-        rows = map_bhwc.reshape(-1, channels).index_select(0, self.index)
-        cells = (self.cells, self.cells)
-        return rows.reshape(self.num_masks, -1, *cells, channels)
-
-    def scatter(self, patches: Tensor) -> Tensor:
-        """Put (B, V, k, k, C) in place among zeros: (B, H k, W k, C)."""
-        channels = patches.shape[-1]
-        batch, height, width = self.map_shape
-        zeros = patches.new_zeros(batch * height * width, channels)
-        rows = zeros.index_copy(0, self.index, patches.reshape(-1, channels))
-        return rows.reshape(batch, height, width, channels)
-
-
-def locate_visible_cells(
-    ids_keep: Tensor,
-    grid: tuple[int, int],
-    cells: int,
-    num_images: int | None = None,
-) -> VisibleCells:
-    """Find the cells of the visible patches in a map with k cells a side.
-
-    Args:
-        ids_keep: (N, V), indices into the flattened ``grid``.
-        grid: (H, W) of the patches.
-        cells: k: 16 for pixels, 4 for stage 1, 2 for stage 2.
-        num_images: B, if the N masks lie in fewer maps: row r in map r % B.
-            Such cells can be gathered, not scattered: they overlap.
-    """
-    num_masks = ids_keep.shape[0]
-    batch = num_images or num_masks
-    height, width = grid
-    device = ids_keep.device
-    rows = torch.div(ids_keep, width, rounding_mode='floor') * cells  # (N, V)
-    columns = ids_keep % width * cells
-    offset = torch.arange(cells, device=device)
-    images = torch.arange(num_masks, device=device) % batch
-    y = rows[:, :, None, None] + offset[:, None]  # (N, V, k, 1)
-    x = columns[:, :, None, None] + offset  # (N, V, 1, k)
-    map_height, map_width = height * cells, width * cells
-    index = (
-        images[:, None, None, None] * map_height + y
-    ) * map_width + x  # (N, V, k, k)
-    return VisibleCells(
-        index=index.flatten(),
-        map_shape=(batch, map_height, map_width),
-        num_masks=num_masks,
-        cells=cells,
     )

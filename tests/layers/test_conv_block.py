@@ -5,7 +5,10 @@ import torch
 from torch import Tensor
 
 from convmae_mm.layers import ConvPatchEmbed, MaskedConvBlock
-from convmae_mm.ops.masking import locate_visible_cells, mask_from_noise
+from convmae_mm.layers.conv_block import MARGIN
+from convmae_mm.ops.masked_convolution import locate_surroundings
+from convmae_mm.ops.masking import mask_from_noise
+from convmae_mm.ops.patches import gather_patches
 
 
 def dense_masked_block(
@@ -24,15 +27,17 @@ def test_visible_patches_equal_the_masked_convolution(cells: int) -> None:
     block = MaskedConvBlock(8).double()
     grid = (4, 6)
     patches = mask_from_noise(torch.rand(2, 24), 7)
-    visible = locate_visible_cells(patches.ids_keep, grid, cells)
+    ids_keep = patches.ids_keep
+    surroundings = locate_surroundings(ids_keep, grid, cells, MARGIN)
     whole = torch.randn(
         2, 4 * cells, 6 * cells, 8, dtype=torch.float64, requires_grad=True
     )
     mask = patches.mask.reshape(2, *grid)
     mask = mask.repeat_interleave(cells, 1).repeat_interleave(cells, 2)
 
-    expected = visible.gather(dense_masked_block(block, whole, mask))
-    actual = block(visible.gather(whole), visible)
+    expected = dense_masked_block(block, whole, mask)
+    expected = gather_patches(expected, ids_keep, cells)
+    actual = block(gather_patches(whole, ids_keep, cells), surroundings)
     assert torch.allclose(actual, expected, atol=1e-12)
 
     inputs = [whole, *block.parameters()]
@@ -48,10 +53,10 @@ def test_patch_embedding_of_patches_equals_that_of_the_map() -> None:
     embed = ConvPatchEmbed(3, 8, 4)
     images = torch.randn(2, 32, 48, 3)
     ids_keep = torch.tensor([[0, 5], [3, 2]])
-    pixels = locate_visible_cells(ids_keep, (2, 3), 16)
-    cells = locate_visible_cells(ids_keep, (2, 3), 4)
     assert torch.allclose(
-        embed(pixels.gather(images)), cells.gather(embed(images)), atol=1e-6
+        embed(gather_patches(images, ids_keep, 16)),
+        gather_patches(embed(images), ids_keep, 4),
+        atol=1e-6,
     )
 
 
@@ -59,9 +64,8 @@ def test_drop_path_drops_whole_images() -> None:
     block = MaskedConvBlock(4, drop_path=0.5).train()
     torch.manual_seed(3)
     maps = torch.randn(64, 5, 2, 2, 4)
-    visible = locate_visible_cells(
-        torch.arange(5).repeat(64, 1), (1, 5), cells=2
-    )
-    unchanged = (block(maps, visible) == maps).flatten(1)
+    ids_keep = torch.arange(5).repeat(64, 1)
+    surroundings = locate_surroundings(ids_keep, (1, 5), 2, MARGIN)
+    unchanged = (block(maps, surroundings) == maps).flatten(1)
     assert (unchanged.all(1) | ~unchanged.any(1)).all()
     assert 0 < unchanged.all(1).sum() < 64

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convmae_mm.models.backbones.convmae import VisibleFeatures
 from convmae_mm.models.selfsup import ConvMAEPretrain
-from convmae_mm.ops.masking import locate_visible_cells
+from convmae_mm.ops.patches import gather_patches
 
 DIMS = (8, 12, 16)
 SIZES = [(224, 224), (160, 288)]
@@ -85,13 +85,11 @@ def test_all_visible_gives_what_forward_gives(size: tuple[int, int]) -> None:
     output = model.run_masked(images, noise)
     assert not output.mask.any()
     assert output.loss.isnan()
-    grid = (size[0] // 16, size[1] // 16)
     e1, e2, e3, _ = model.backbone(images)
     ids = noise.argsort(dim=1)
 
     def cut(features: Tensor, cells: int) -> Tensor:
-        visible = locate_visible_cells(ids, grid, cells)
-        return visible.gather(features.permute(0, 2, 3, 1))
+        return gather_patches(features.permute(0, 2, 3, 1), ids, cells)
 
     whole = VisibleFeatures(cut(e1, 4), cut(e2, 2), cut(e3, 1).flatten(2))
     assert torch.allclose(output.latent, model.neck.fuse(whole), atol=1e-10)

@@ -3,11 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from convmae_mm.ops.masking import (
-    count_visible,
-    locate_visible_cells,
-    mask_from_noise,
-)
+from convmae_mm.ops.masking import count_visible, mask_from_noise
 
 
 def test_smallest_noise_stays_visible() -> None:
@@ -42,33 +38,6 @@ def test_nothing_visible_is_an_error() -> None:
         count_visible(4, 0.9)
     with pytest.raises(ValueError, match=r'num_visible=5 must lie in 1\.\.4'):
         mask_from_noise(torch.rand(1, 4), 5)
-
-
-@pytest.mark.parametrize('cells', [1, 2, 4, 16])
-def test_gather_cuts_the_patches_out(cells: int) -> None:
-    height, width = 3, 5
-    whole = torch.rand(2, height * cells, width * cells, 7)
-    ids_keep = torch.tensor([[4, 0, 14], [7, 8, 2]])
-    visible = locate_visible_cells(ids_keep, (height, width), cells)
-    patches = visible.gather(whole)
-    assert patches.shape == (2, 3, cells, cells, 7)
-    for image in range(2):
-        for place, patch in enumerate(ids_keep[image].tolist()):
-            top, left = patch // width * cells, patch % width * cells
-            assert torch.equal(
-                patches[image, place],
-                whole[image, top : top + cells, left : left + cells],
-            )
-
-
-@pytest.mark.parametrize('cells', [1, 2, 4])
-def test_scatter_fills_the_rest_with_zeros(cells: int) -> None:
-    ids_keep = torch.tensor([[4, 0, 5], [1, 2, 3]])
-    visible = locate_visible_cells(ids_keep, (2, 3), cells)
-    patches = torch.rand(2, 3, cells, cells, 7) + 1
-    whole = visible.scatter(patches)
-    assert torch.equal(visible.gather(whole), patches)
-    assert (whole != 0).sum() == patches.numel()
 
 
 def test_complementary_masks_show_each_patch_once() -> None:

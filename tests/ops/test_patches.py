@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from convmae_mm.ops.patches import pad_to_patches, patch_grid, resolve_grid
+from convmae_mm.ops.patches import (
+    gather_patches,
+    pad_to_patches,
+    patch_grid,
+    resolve_grid,
+)
 
 
 def test_padding_is_zero_on_the_right_and_at_the_bottom() -> None:
@@ -28,3 +33,28 @@ def test_grid_of_settings() -> None:
     for wrong in (100, (160, 100), (16, 16, 16), 0):
         with pytest.raises(ValueError, match='img_size='):
             resolve_grid(wrong)
+
+
+@pytest.mark.parametrize('cells', [1, 2, 4, 16])
+def test_gather_cuts_the_patches_out(cells: int) -> None:
+    height, width = 3, 5
+    whole = torch.rand(2, height * cells, width * cells, 7)
+    # two choices for each of the two maps
+    ids = torch.tensor([[4, 0, 14], [7, 8, 2], [1, 2, 3], [4, 5, 6]])
+    patches = gather_patches(whole, ids, cells)
+    assert patches.shape == (4, 3, cells, cells, 7)
+    for row in range(4):
+        for place, patch in enumerate(ids[row].tolist()):
+            top, left = patch // width * cells, patch % width * cells
+            assert torch.equal(
+                patches[row, place],
+                whole[row % 2, top : top + cells, left : left + cells],
+            )
+
+
+def test_gather_reads_maps_of_any_strides() -> None:
+    images = torch.rand(2, 3, 32, 48)
+    ids = torch.tensor([[0, 5], [3, 2]])
+    maps = images.permute(0, 2, 3, 1)
+    expected = gather_patches(maps.contiguous(), ids, 16)
+    assert torch.equal(gather_patches(maps, ids, 16), expected)

@@ -28,9 +28,15 @@ from convmae_mm.layers import (
     RelativePositionBias,
     TransformerBlock,
 )
+from convmae_mm.layers.conv_block import MARGIN
 from convmae_mm.ops.attention import Bias
-from convmae_mm.ops.masking import locate_visible_cells
-from convmae_mm.ops.patches import PATCH_SIZE, pad_to_patches, resolve_grid
+from convmae_mm.ops.masked_convolution import locate_surroundings
+from convmae_mm.ops.patches import (
+    PATCH_SIZE,
+    gather_patches,
+    pad_to_patches,
+    resolve_grid,
+)
 from convmae_mm.ops.positions import (
     build_sincos_positions,
     fit_positions,
@@ -301,14 +307,13 @@ class ConvMAE(BaseModule):
             )
         check_images(images, self.in_channels)
         grid = check_visible(images, ids_keep)
-        pixels = locate_visible_cells(
-            ids_keep, grid, PATCH_SIZE, num_images=len(images)
+        around1, around2 = (
+            locate_surroundings(ids_keep, grid, cells, MARGIN)
+            for cells in (STAGE1_CELLS, STAGE2_CELLS)
         )
-        stage1 = locate_visible_cells(ids_keep, grid, STAGE1_CELLS)
-        stage2 = locate_visible_cells(ids_keep, grid, STAGE2_CELLS)
-        x = pixels.gather(images.permute(0, 2, 3, 1))
-        e1 = self._run(1, self.blocks1, self.patch_embed1(x), stage1)
-        e2 = self._run(2, self.blocks2, self.patch_embed2(e1), stage2)
+        x = gather_patches(images.permute(0, 2, 3, 1), ids_keep, PATCH_SIZE)
+        e1 = self._run(1, self.blocks1, self.patch_embed1(x), around1)
+        e2 = self._run(2, self.blocks2, self.patch_embed2(e1), around2)
         tokens = self.patch_embed3(e2).flatten(2, 4)  # (B, V, C3)
         positions = self._positions(grid)[0][ids_keep]
         tokens = self.patch_embed4(tokens) + positions

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from convmae_mm.layers import TransformerBlock
-from convmae_mm.layers.conv_block import convolve_maps
 from convmae_mm.models.backbones.convmae import VisibleFeatures
-from convmae_mm.ops.patches import resolve_grid
+from convmae_mm.ops.patches import project_patches, resolve_grid
 from convmae_mm.ops.positions import build_sincos_positions, resize_positions
 from convmae_mm.registry import MODELS
 
@@ -85,8 +84,14 @@ class ConvMAEPretrainDecoder(BaseModule):
 
     def fuse(self, features: VisibleFeatures) -> Tensor:
         """Fuse the visible patches of all scales: (B, V, C3), normalised."""
-        e1 = convolve_maps(self.fuse1, features.e1).flatten(2)  # (B, V, C3)
-        e2 = convolve_maps(self.fuse2, features.e2).flatten(2)
+        e1, e2 = (
+            project_patches(e, convolution.weight, convolution.bias)
+            for e, convolution in (
+                (features.e1, self.fuse1),
+                (features.e2, self.fuse2),
+            )
+        )  # (B, V, 1, 1, C3)
+        e1, e2 = e1.flatten(2), e2.flatten(2)
         return self.norm(e1 + e2 + features.e3)
 
     def forward(
