@@ -261,30 +261,34 @@ def _attend_in_rows_backward(
     """Gradients of query, key, value and of the terms."""
     bias = _open_terms(terms, gradients=True)
     means = (gradient * out).sum(-1, keepdim=True)  # (N, h, L, 1)
-    # One more channel subtracts the logsumexp within the product.
-    query = torch.cat([query * scale, -sums], dim=-1)
-    key = torch.cat([key, torch.ones_like(key[..., :1])], dim=-1)
-    d_query, d_key = torch.empty_like(query), torch.zeros_like(key)
-    d_value = torch.zeros_like(value)
+    query = query * scale
+    # One more channel subtracts the logsumexp, or the mean, in the product.
+    wide_query, wide_key = _widen(query, -sums), _widen(key)
+    wide_gradient, wide_value = _widen(gradient, -means), _widen(value)
+    d_query = torch.empty_like(query)
+    d_key, d_value = torch.zeros_like(key), torch.zeros_like(value)
     size, steps = _steps(query, terms)
     heads, length = query.shape[1:3]
     buffers = query.new_empty(2, heads, size, length)
     for n, row, queries in steps:
         shares, d_logits = buffers[:, :, : queries.stop - queries.start]
-        q, g = query[n, :, queries], gradient[n, :, queries]
-        torch.bmm(q, key[n].mT, out=shares)
+        torch.bmm(wide_query[n, :, queries], wide_key[n].mT, out=shares)
         bias.add(shares, n, row)
         shares.exp_()
-        d_value[n].baddbmm_(shares.mT, g)
-        torch.baddbmm(
-            means[n, :, queries], g, value[n].mT, beta=-1, out=d_logits
-        )
+        d_value[n].baddbmm_(shares.mT, gradient[n, :, queries])
+        torch.bmm(wide_gradient[n, :, queries], wide_value[n].mT, out=d_logits)
         d_logits.mul_(shares)
         bias.collect(d_logits, n, row)
         d_query[n, :, queries] = torch.bmm(d_logits, key[n])
-        d_key[n].baddbmm_(d_logits.mT, q)
-    d_query = d_query[..., :-1] * scale
-    return [d_query, d_key[..., :-1].clone(), d_value, *bias.gradients]
+        d_key[n].baddbmm_(d_logits.mT, query[n, :, queries])
+    return [d_query.mul_(scale), d_key, d_value, *bias.gradients]
+
+
+def _widen(x: Tensor, channel: Tensor | None = None) -> Tensor:
+    """(N, h, L, d) -> (N, h, L, d + 1); the new channel is 1 unless given."""
+    if channel is None:
+        channel = torch.ones_like(x[..., :1])
+    return torch.cat([x, channel], dim=-1)
 
 
 @_attend_in_rows.register_fake

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from benchmark_scripts import BENCHMARK
 from torch import Tensor, nn
 
 from convmae_mm.models.backbones.convmae import ConvMAE
 from convmae_mm.models.selfsup import ConvMAEPretrain
 
-BENCHMARK = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark'
 DIMS, HEADS = (8, 12, 16), 2
 ARCH = dict(
     embed_dims=DIMS, depths=(1, 2, 3), num_heads=HEADS, mlp_ratios=(2, 2, 3)

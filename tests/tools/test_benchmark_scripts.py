@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from benchmark_scripts import BENCHMARK, first_number, read_table, succeed
 from PIL import Image
 
-BENCHMARK = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark'
 pytestmark = pytest.mark.slow
 
 TINY = ('--arch', 'tiny', '--batch', '2', '--threads', '1', '--markdown')
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+KNN = str(CONFIGS / 'classification' / 'convmae-base_knn_in1k.py')
+UPERNET = str(CONFIGS / 'quickstart' / 'upernet_convmae-tiny_digit-scenes.py')
 RATIO = re.compile(r'([\d.]+) times the time \(pairs ([\d.]+) to ([\d.]+)')
-
-
-def run(script: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, BENCHMARK / f'{script}.py', *arguments]
-    return subprocess.run(
-        [str(x) for x in command], text=True, capture_output=True
-    )
-
-
-def succeed(script: str, *arguments: object) -> str:
-    result = run(script, *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-def read_table(output: str) -> list[dict[str, str]]:
-    """The rows of a Markdown table, by the first word of each heading."""
-    lines = [x for x in output.splitlines() if x.startswith('|')]
-    head, _, *rows = (
-        [cell.strip() for cell in line.strip('|').split('|')] for line in lines
-    )
-    names = [name.partition(' ')[0].rstrip(':') for name in head]
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def first_number(text: str) -> float:
-    match = re.match(r'[\d.]+(e[-+]\d+)?', text)
-    assert match, text
-    return float(match[0])
 
 
 def check_ratio(output: str, *, count: int = 1) -> None:
@@ -196,6 +169,10 @@ def test_data_of_a_folder_with_every_setting(tmp_path: Path) -> None:
         ('data', ['--sizes', '48'], 'HEIGHTxWIDTH'),
         ('data', ['--folder', 'tests/tools'], 'no JPEG file'),
         ('data', ['--files', '0'], '--files 0 must be at least 1'),
+        ('train_step', ['nowhere.py'], 'there is no file nowhere.py'),
+        ('train_step', [KNN], 'convmae-base_knn_in1k.py trains nothing'),
+        ('train_step', [UPERNET, '--batch', '0'], '--batch 0 must be at'),
+        ('train_step', [UPERNET, '--sizes', '50'], 'a multiple of 16 pixels'),
     ],
 )
 def test_what_cannot_be_measured_is_named(

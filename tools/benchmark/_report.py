@@ -58,14 +58,15 @@ def cells(row: Measurement) -> list[str]:
         row.name,
         f'{row.seconds.median:.4g} ({min(runs):.4g} to {max(runs):.4g})',
         f'{row.images_per_second:.4g}',
-        _memory_cell(row.memory),
+        memory_cell(row.memory),
         f'{row.flops / 1e9:.4g}',
         f'{row.rate / 1e9:.4g}',
         f'{row.rate / row.matrix_rate:.0%}',
     ]
 
 
-def _memory_cell(memory: Memory | None) -> str:
+def memory_cell(memory: Memory | None) -> str:
+    """Peak, in brackets without what was there before, in GiB."""
     if memory is None:
         return '-'
     peak = f'{memory.peak / 2**30:.2f}'

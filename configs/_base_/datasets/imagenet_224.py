@@ -4,10 +4,8 @@ data_root = 'data/imagenet/'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
-        type='RandomResizedCrop',
+        type='convmae_mm.RandomResizedCrop',
         scale=224,
-        backend='pillow',
-        interpolation='bicubic',
     ),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs'),

@@ -4,11 +4,9 @@ data_root = 'data/imagenet/train/'
 train_pipeline = [
     dict(type='convmae_mm.LoadRGBImage'),
     dict(
-        type='RandomResizedCrop',
+        type='convmae_mm.RandomResizedCrop',
         scale=224,
         crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
-        interpolation='bicubic',
     ),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs'),

@@ -1,0 +1,236 @@
+"""Measure a training step of configs: the whole network, its losses, AdamW.
+
+    python tools/benchmark/train_step.py CONFIG CONFIG --sizes 768,1024
+    python tools/benchmark/train_step.py CONFIG --device cuda --runs 10
+    python tools/benchmark/train_step.py CONFIG --dtype fp32 --runs 0
+
+Pictures are noise and targets are drawn at random: the costs are those of a
+real step, the loss means nothing. Size, batch and dtype are the config's
+unless they are given. --runs 0 measures the memory alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from _measure import (
+    MeasurementError,
+    Seconds,
+    Workload,
+    measure_memory,
+    time_step,
+)
+from _options import parse_size
+from _report import describe_machine, memory_cell, print_table
+from _settings import SettingError
+from _targets import draw_targets
+from mmengine.config import Config, ConfigDict
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import Tensor
+
+COLUMNS = (
+    'config',
+    'size, px',
+    'batch',
+    'dtype',
+    'peak GiB (net)',
+    'seconds: median (min to max)',
+)
+NOTES = (
+    'Peak: of the whole process on a CPU; in brackets without what Python and '
+    'its libraries held before.',
+)
+DTYPES = {
+    'fp32': torch.float32,
+    'bf16': torch.bfloat16,
+    'fp16': torch.float16,
+}
+# as mmengine's AmpOptimWrapper names them; without a name it is float16
+AMP_DTYPES = {None: 'fp16', 'float16': 'fp16', 'bfloat16': 'bf16'}
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """A training step of one config.
+
+    Attributes:
+        config: Path of the config.
+        size: (height, width) of the pictures in pixels.
+        batch: Pictures in a batch.
+        dtype: A key of ``DTYPES``; autocast unless it is 'fp32'.
+        device: Name of a torch device.
+    """
+
+    config: str
+    size: tuple[int, int]
+    batch: int
+    dtype: str
+    device: str
+
+    @property
+    def name(self) -> str:
+        """The file, for errors."""
+        return Path(self.config).stem
+
+    def build(self) -> Workload:
+        """Make the model, one batch and the optimizer."""
+        torch.manual_seed(0)
+        model = build_model(Config.fromfile(self.config), self.size)
+        if not torch.distributed.is_initialized():
+            model = revert_sync_batchnorm(model)
+        model = model.to(self.device).train()
+        channels = model.backbone.in_channels
+        images = torch.randn(self.batch, channels, *self.size)
+        images = images.to(self.device)
+        samples = draw_targets(model, images)
+
+        def forward() -> Tensor:
+            losses = model.loss(images, samples)
+            total: Tensor = model.parse_losses(losses)[0]
+            return total
+
+        trained = [p for p in model.parameters() if p.requires_grad]
+        return Workload(
+            model=model,
+            forward=forward,
+            flops_forward=forward,
+            images=self.batch,
+            device=torch.device(self.device),
+            dtype=DTYPES[self.dtype],
+            optimizer=torch.optim.AdamW(trained, lr=1e-6),
+            trains=True,
+        )
+
+
+def build_model(cfg: Config, size: tuple[int, int]) -> Any:
+    """A config's network with tables of positions for ``size``, at random."""
+    init_default_scope(cfg.default_scope)
+    parts = [cfg.model.backbone]
+    neck = cfg.model.get('neck')
+    if isinstance(neck, dict) and 'img_size' in neck:
+        parts.append(neck)
+    for part in parts:
+        part.img_size = size
+    for owner in (cfg.model, cfg.model.backbone):
+        owner.pop('init_cfg', None)  # costs nothing in a step
+    return MODELS.build(ConfigDict(cfg.model, _scope_=cfg.default_scope))
+
+
+def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
+    """What a command line asks for: every config at every size.
+
+    Raises:
+        SettingError: For a config that does not train, or wrong numbers.
+    """
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        raise SettingError(
+            f'--device {args.device}: this torch sees no GPU; use --device cpu'
+        )
+    for flag, number, least in (
+        ('--batch', args.batch, 1),
+        ('--threads', args.threads, 1),
+        ('--runs', args.runs, 0),
+        ('--warmup', args.warmup, 0),
+    ):
+        if number is not None and number < least:
+            raise SettingError(f'{flag} {number} must be at least {least}')
+    recipes = []
+    for path in args.configs:
+        if not Path(path).is_file():
+            raise SettingError(f'there is no file {path}')
+        cfg = Config.fromfile(path)
+        if not cfg.get('train_dataloader'):
+            raise SettingError(f'{path} trains nothing')
+        side = cfg.model.backbone.get('img_size', 224)
+        usual = (side, side) if isinstance(side, int) else tuple(side)
+        batch = args.batch or cfg.train_dataloader.batch_size
+        recipes += [
+            TrainRecipe(path, size, batch, read_dtype(args, cfg), args.device)
+            for size in args.sizes or [usual]
+        ]
+    return recipes
+
+
+def read_dtype(args: argparse.Namespace, cfg: Config) -> str:
+    """The command line's dtype, or the config's."""
+    if args.dtype:
+        return str(args.dtype)
+    wrapper = cfg.optim_wrapper
+    if 'Amp' not in wrapper.get('type', ''):
+        return 'fp32'
+    return AMP_DTYPES[wrapper.get('dtype')]
+
+
+def measure_row(recipe: TrainRecipe, args: argparse.Namespace) -> list[str]:
+    """The row of one recipe, as text, in the order of ``COLUMNS``."""
+    memory = measure_memory(recipe)
+    seconds = '-'
+    if args.runs:
+        workload = recipe.build()
+        for _ in range(args.warmup):
+            workload.step()
+        runs = tuple(time_step(workload) for _ in range(args.runs))
+        median = Seconds(runs).median
+        seconds = f'{median:.4g} ({min(runs):.4g} to {max(runs):.4g})'
+    height, width = recipe.size
+    return [
+        recipe.name,
+        f'{height} x {width}',
+        str(recipe.batch),
+        recipe.dtype,
+        memory_cell(memory),
+        seconds,
+    ]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG')
+    parser.add_argument(
+        '--sizes',
+        type=lambda text: [parse_size(size) for size in text.split(',')],
+        help='pixels, such as 512,768x1024 (height x width)',
+    )
+    parser.add_argument('--batch', type=int, help='pictures in a batch')
+    parser.add_argument('--dtype', choices=DTYPES)
+    parser.add_argument(
+        '--runs', type=int, default=3, help='measured steps; 0: memory alone'
+    )
+    parser.add_argument(
+        '--warmup', type=int, default=1, help='steps before those'
+    )
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1')
+    parser.add_argument('--threads', type=int, help="default: torch's own")
+    parser.add_argument(
+        '--markdown', action='store_true', help='print rows for the docs'
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        rows = [measure_row(recipe, args) for recipe in read_recipes(args)]
+    except (SettingError, MeasurementError) as error:
+        parser.error(str(error))
+    title = f'Training steps\n{describe_machine(args.device)}'
+    print_table(title, COLUMNS, rows, NOTES, markdown=args.markdown)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
