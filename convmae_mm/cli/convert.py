@@ -218,10 +218,17 @@ def choose_target(out: Path, form: str | None) -> tuple[Path | None, str]:
 
 
 def hashed_name(source: Path, content: Path, form: str) -> str:
-    """The source's name with the first 8 digits of the content's SHA-256."""
+    """The source's name with the first 8 digits of the content's SHA-256.
+
+    They replace those of the source's own content, if it is named so; other
+    digits at the end of a name, such as a date, stay.
+    """
     from convmae_mm.checkpoint.downloads import sha256_of
 
-    stem = re.sub(r'-[0-9a-f]{8,64}$', '', source.stem)
+    stem = source.stem
+    digits = re.search(r'-([0-9a-f]{8,64})$', stem)
+    if digits and sha256_of(source).startswith(digits[1]):
+        stem = stem[: digits.start()]
     return f'{stem}-{sha256_of(content)[:8]}.{form}'
 
 

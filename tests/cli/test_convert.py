@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,8 @@ def test_a_folder_gets_a_name_with_the_hash(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, _ = save(tmp_path, 'seg')
-    hashed = file.rename(tmp_path / 'seg-0123abcd.pth')
+    own = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    hashed = file.rename(tmp_path / f'seg-{own}.pth')
     out = tmp_path / 'new' / 'folder'
     args = (hashed, '--out', out, '--format', form)
     assert convert(*args) == 0
@@ -110,6 +112,14 @@ def test_a_folder_gets_a_name_with_the_hash(
     assert list(out.iterdir()) == [written]
     assert convert(*args, '--force') == 0
     assert list(out.iterdir()) == [written]
+
+
+def test_a_date_is_no_hash(tmp_path: Path) -> None:
+    file, _ = save(tmp_path, 'seg')
+    dated = file.rename(tmp_path / 'seg-20221124.pth')
+    assert convert(dated, '--out', tmp_path / 'new') == 0
+    (written,) = (tmp_path / 'new').iterdir()
+    assert re.fullmatch(r'seg-20221124-[0-9a-f]{8}\.pth', written.name)
 
 
 def test_the_current_folder_is_the_default(
