@@ -16,17 +16,15 @@ model = dict(
         'epoch_1600.pth',
     ),
 )
+# Photos of megapixels are decoded at a half or a quarter, never so small that
+# a crop would have to be enlarged.
+train_pipeline = [
+    dict(_base_.train_pipeline[0], min_side=579),
+    *_base_.train_pipeline[1:],
+]
 train_dataloader = dict(
     batch_size=batch_size,
-    dataset=dict(
-        data_root='data/own_images/',
-        pipeline=[
-            # Photos of megapixels are decoded at a half or a quarter, never
-            # so small that a crop would have to be enlarged.
-            dict(_base_.train_pipeline[0], min_side=579),
-            *_base_.train_pipeline[1:],
-        ],
-    ),
+    dataset=dict(data_root='data/own_images/', pipeline=train_pipeline),
 )
 # Half the base rate: the weights have arrived somewhere already.
 optim_wrapper = dict(optimizer=dict(lr=0.75e-4 * batch_size / 256))

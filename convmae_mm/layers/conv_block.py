@@ -15,7 +15,53 @@ from convmae_mm.ops.patches import project_patches
 
 from .mlp import build_mlp
 
-MARGIN = 2  # cells that the depthwise kernel reaches to each side
+DEPTHWISE_MARGIN = 2  # cells that the depthwise kernel reaches to each side
+
+
+class PatchConv(nn.Conv2d):
+    """Convolution of channels-last maps with kernel = stride.
+
+    Args:
+        in_channels: Channels of the input map.
+        out_channels: Channels of the output map.
+        stride: Kernel size and stride, in cells of the input map.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(..., h, w, C) -> (..., h / stride, w / stride, out_channels)."""
+        return project_patches(maps, self.weight, self.bias)
+
+
+class DepthwiseConv(nn.Conv2d):
+    """The 5 x 5 depthwise convolution of channels-last maps.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            channels,
+            channels,
+            kernel_size=2 * DEPTHWISE_MARGIN + 1,
+            padding=DEPTHWISE_MARGIN,
+            groups=channels,
+        )
+
+    def forward(
+        self, maps: Tensor, surroundings: Tensor | None = None
+    ) -> Tensor:
+        """See :meth:`MaskedConvBlock.forward`."""
+        if surroundings is None:
+            x_bchw = super().forward(maps.permute(0, 3, 1, 2))
+            return x_bchw.permute(0, 2, 3, 1)
+        assert self.bias is not None
+        return convolve_visible(maps, self.weight, self.bias, surroundings)
 
 
 class ConvPatchEmbed(nn.Module):
@@ -31,15 +77,14 @@ class ConvPatchEmbed(nn.Module):
         self, in_channels: int, out_channels: int, stride: int
     ) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_channels, out_channels, stride, stride)
+        self.proj = PatchConv(in_channels, out_channels, stride)
         # eps 1e-5: released weights were trained with LayerNorm's default
         self.norm = nn.LayerNorm(out_channels, eps=1e-5)
         self.act = nn.GELU()
 
     def forward(self, maps: Tensor) -> Tensor:
         """(..., h, w, in_channels) -> (..., h / stride, w / stride, C)."""
-        x = project_patches(maps, self.proj.weight, self.proj.bias)
-        return self.act(self.norm(x))
+        return self.act(self.norm(self.proj(maps)))
 
 
 class MaskedConvBlock(nn.Module):
@@ -67,13 +112,7 @@ class MaskedConvBlock(nn.Module):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps=norm_eps)
         self.conv1 = nn.Linear(channels, channels)
-        self.depthwise = nn.Conv2d(
-            channels,
-            channels,
-            kernel_size=2 * MARGIN + 1,
-            padding=MARGIN,
-            groups=channels,
-        )
+        self.depthwise = DepthwiseConv(channels)
         self.conv2 = nn.Linear(channels, channels)
         self.norm2 = nn.LayerNorm(channels, eps=norm_eps)
         self.mlp = build_mlp(channels, mlp_ratio)
@@ -90,14 +129,6 @@ class MaskedConvBlock(nn.Module):
                 each visible patch and around it; from
                 :func:`~convmae_mm.ops.masked_convolution.locate_surroundings`.
         """
-        mixed = self._mix(self.conv1(self.norm1(maps)), surroundings)
+        mixed = self.depthwise(self.conv1(self.norm1(maps)), surroundings)
         maps = maps + self.drop_path(self.conv2(mixed))
         return maps + self.drop_path(self.mlp(self.norm2(maps)))
-
-    def _mix(self, maps: Tensor, surroundings: Tensor | None) -> Tensor:
-        """Mix positions by the (masked) depthwise convolution."""
-        if surroundings is None:
-            x_bchw = self.depthwise(maps.permute(0, 3, 1, 2))
-            return x_bchw.permute(0, 2, 3, 1)
-        weight, bias = self.depthwise.weight, self.depthwise.bias
-        return convolve_visible(maps, weight, bias, surroundings)

@@ -5,7 +5,9 @@ throws the masked outputs away. With P the choice of the visible cells and K
 the convolution, what is left is ``P K P^T``. It is computed patch by patch:
 each visible patch is gathered with the margin that the kernel reaches, zeros
 where nothing is visible, and convolved without padding. That is a quarter of
-the outputs at a mask ratio of 0.75, and no whole map exists.
+the outputs at a mask ratio of 0.75. What is gathered, patches with their
+margins, has 1 (stage 1) or 2.25 (stage 2) times the cells of a whole map then,
+for the time of one convolution.
 
 The transpose ``P K^T P^T`` has the same form. So the gradient of the input is
 the same masked convolution, of the gradient, by the kernel turned round: the
@@ -73,7 +75,7 @@ def locate_surroundings(
 def convolve_visible(
     patches: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
+    bias: Tensor,
     surroundings: Tensor,
 ) -> Tensor:
     """Convolve the visible patches, as if zeros lay in the masked ones.
@@ -81,7 +83,7 @@ def convolve_visible(
     Args:
         patches: (N, V, k, k, C).
         weight: (C, 1, 2 m + 1, 2 m + 1), a depthwise kernel.
-        bias: (C,), or None.
+        bias: (C,).
         surroundings: From :func:`locate_surroundings`.
 
     Returns:
@@ -117,13 +119,13 @@ class _ConvolveVisible(torch.autograd.Function):
         # Under autocast the weight is wider than what was convolved.
         kernel = weight.to(gradient.dtype)
         if ctx.needs_input_grad[0]:
-            whole = _surround(gradient, surroundings)
-            d_patches = _convolve(whole, kernel.flip(2, 3))
+            d_patches = _convolve(
+                _surround(gradient, surroundings), kernel.flip(2, 3)
+            )
             d_patches = d_patches.view_as(patches).to(patches.dtype)
         if ctx.needs_input_grad[1]:
-            whole = _surround(patches.to(gradient.dtype), surroundings)
             d_weight = conv2d_weight(
-                whole,
+                _surround(patches.to(gradient.dtype), surroundings),
                 kernel.shape,
                 gradient.flatten(0, 1).permute(0, 3, 1, 2),
                 groups=len(kernel),

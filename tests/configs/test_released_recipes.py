@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import mmcv
@@ -107,6 +108,35 @@ def test_linear_probe() -> None:
 )
 def test_variants_of_a_recipe_have_its_groups(file: str, like: str) -> None:
     assert parameter_settings(f'detection/{file}') == parameter_settings(like)
+
+
+PRESETS = (
+    'mask-rcnn_convmae-base-mimdet_fpn_lsj-25e',
+    'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e',
+    'mask-rcnn_convmae-base_fpn_lsj-25e',
+)
+
+
+@pytest.mark.parametrize('name', PRESETS)
+def test_presets_differ_in_what_is_recomputed(name: str) -> None:
+    large, small = (
+        Config.fromfile(find_config(f'detection/{name}-{preset}_coco.py'))
+        for preset in ('24gb', '16gb')
+    )
+    assert large.model.backbone.with_cp == (1, 2)
+    assert small.model.backbone.with_cp is True
+    small.model.backbone.with_cp = (1, 2)
+    assert small.to_dict() == large.to_dict()
+
+
+def test_photos_are_never_decoded_too_small_for_their_crops() -> None:
+    file = 'pretrain/convmae-base_1xb64-amp-coslr-100e_own-images.py'
+    cfg = Config.fromfile(find_config(file))
+    load, crop, *_ = cfg.train_dataloader.dataset.pipeline
+    smallest, widest = crop.crop_ratio_range[0], 4 / 3
+    assert load.min_side == math.ceil(
+        crop.scale / math.sqrt(smallest / widest)
+    )
 
 
 def test_detector1() -> None:

@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from convmae_mm.layers import ConvPatchEmbed, MaskedConvBlock
-from convmae_mm.layers.conv_block import MARGIN
+from convmae_mm.layers import (
+    DEPTHWISE_MARGIN,
+    ConvPatchEmbed,
+    MaskedConvBlock,
+    PatchConv,
+)
 from convmae_mm.ops.masked_convolution import locate_surroundings
 from convmae_mm.ops.masking import mask_from_noise
 from convmae_mm.ops.patches import gather_patches
@@ -16,7 +21,10 @@ def dense_masked_block(
 ) -> Tensor:
     """The block as the paper states it: all positions, mask multiplied."""
     mixed = block.conv1(block.norm1(x_bhwc)) * ~mask_bhw[..., None]
-    mixed = block.depthwise(mixed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    weight, bias = block.depthwise.weight, block.depthwise.bias
+    mixed = F.conv2d(
+        mixed.permute(0, 3, 1, 2), weight, bias, padding=2, groups=len(weight)
+    ).permute(0, 2, 3, 1)
     x_bhwc = x_bhwc + block.conv2(mixed)
     return x_bhwc + block.mlp(block.norm2(x_bhwc))
 
@@ -28,7 +36,7 @@ def test_visible_patches_equal_the_masked_convolution(cells: int) -> None:
     grid = (4, 6)
     patches = mask_from_noise(torch.rand(2, 24), 7)
     ids_keep = patches.ids_keep
-    surroundings = locate_surroundings(ids_keep, grid, cells, MARGIN)
+    surroundings = locate_surroundings(ids_keep, grid, cells, DEPTHWISE_MARGIN)
     whole = torch.randn(
         2, 4 * cells, 6 * cells, 8, dtype=torch.float64, requires_grad=True
     )
@@ -48,6 +56,25 @@ def test_visible_patches_equal_the_masked_convolution(cells: int) -> None:
         assert torch.allclose(ours, theirs, atol=1e-10)
 
 
+@pytest.mark.parametrize('stride', [2, 4])
+def test_patch_convolution_is_the_convolution(stride: int) -> None:
+    torch.manual_seed(0)
+    ours = PatchConv(3, 8, stride).double()
+    theirs = nn.Conv2d(3, 8, stride, stride).double()
+    theirs.load_state_dict(ours.state_dict())
+    maps = torch.randn(2, 8, 12, 3, dtype=torch.float64, requires_grad=True)
+    got = ours(maps)
+    expected = theirs(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    assert torch.allclose(got, expected, atol=1e-12)
+    gradient = torch.randn_like(got)
+    for a, b in zip(
+        torch.autograd.grad(got, [maps, *ours.parameters()], gradient),
+        torch.autograd.grad(expected, [maps, *theirs.parameters()], gradient),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, atol=1e-12)
+
+
 def test_patch_embedding_of_patches_equals_that_of_the_map() -> None:
     torch.manual_seed(0)
     embed = ConvPatchEmbed(3, 8, 4)
@@ -65,7 +92,7 @@ def test_drop_path_drops_whole_images() -> None:
     torch.manual_seed(3)
     maps = torch.randn(64, 5, 2, 2, 4)
     ids_keep = torch.arange(5).repeat(64, 1)
-    surroundings = locate_surroundings(ids_keep, (1, 5), 2, MARGIN)
+    surroundings = locate_surroundings(ids_keep, (1, 5), 2, DEPTHWISE_MARGIN)
     unchanged = (block(maps, surroundings) == maps).flatten(1)
     assert (unchanged.all(1) | ~unchanged.any(1)).all()
     assert 0 < unchanged.all(1).sum() < 64

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from convmae_mm.ops.patches import (
     gather_patches,
     pad_to_patches,
     patch_grid,
+    project_patches,
     resolve_grid,
 )
 
@@ -58,3 +60,10 @@ def test_gather_reads_maps_of_any_strides() -> None:
     maps = images.permute(0, 2, 3, 1)
     expected = gather_patches(maps.contiguous(), ids, 16)
     assert torch.equal(gather_patches(maps, ids, 16), expected)
+
+
+def test_projection_needs_no_bias() -> None:
+    maps, weight = torch.rand(1, 4, 6, 3), torch.rand(5, 3, 2, 2)
+    expected = F.conv2d(maps.permute(0, 3, 1, 2), weight, stride=2)
+    got = project_patches(maps, weight, None)
+    assert torch.allclose(got, expected.permute(0, 2, 3, 1), atol=1e-5)

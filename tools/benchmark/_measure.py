@@ -49,6 +49,8 @@ class Workload:
         dtype: In which the matrix products run.
         optimizer: Steps after each backward pass; no step if None.
         trains: Whether a step is forward, backward and optimizer.
+        keeps_gradients: Whether the gradients of one step are there during
+            the next, as where those of several are summed.
     """
 
     model: nn.Module
@@ -59,9 +61,10 @@ class Workload:
     dtype: torch.dtype
     optimizer: torch.optim.Optimizer | None
     trains: bool
+    keeps_gradients: bool = False
 
     def step(self) -> None:
-        """Run once; nothing that the step computes outlives it."""
+        """Run once; what the step computes does not outlive it."""
         with self._autocast():
             if not self.trains:
                 with torch.no_grad():
@@ -71,7 +74,7 @@ class Workload:
         loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
-        self.model.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=not self.keeps_gradients)
 
     def count_flops(self) -> int:
         """FLOPs of a step: counted on a forward pass, three for training.
@@ -232,8 +235,8 @@ def measure_memory(recipe: Recipe) -> Memory:
         except BrokenProcessPool as error:
             raise MeasurementError(
                 f'the process that measures the memory of {recipe.name!r} '
-                'was killed, most likely for want of memory; take a smaller '
-                '--batch or --size, or leave memory out with --no-memory'
+                'was killed, most likely for want of memory; take smaller '
+                'batches or images'
             ) from error
 
 

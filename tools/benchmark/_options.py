@@ -20,11 +20,14 @@ from torch import Tensor, nn
 
 from convmae_mm.models.backbones.variants import Arch, arch_zoo, resolve_arch
 
+MEMORY_NOTE = (
+    'Peak: of the whole process on a CPU; in brackets without what Python and '
+    'its libraries held before.'
+)
 NOTES = (
     f'GFLOP: counted on a forward pass; times {TRAINING_FLOPS} for a training '
     'step.',
-    'Peak: of the whole process on a CPU; in brackets without what Python and '
-    'its libraries held before.',
+    MEMORY_NOTE,
 )
 # Runs in a moment; for trying the scripts and for the tests.
 TINY = Arch((8, 12, 16), (1, 1, 3), 2, (2, 2, 2))

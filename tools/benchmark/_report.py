@@ -53,16 +53,21 @@ def _processor() -> str:
 
 def cells(row: Measurement) -> list[str]:
     """The row of a measurement, as text, in the order of ``COLUMNS``."""
-    runs = row.seconds.runs
     return [
         row.name,
-        f'{row.seconds.median:.4g} ({min(runs):.4g} to {max(runs):.4g})',
+        time_cell(row.seconds),
         f'{row.images_per_second:.4g}',
         memory_cell(row.memory),
         f'{row.flops / 1e9:.4g}',
         f'{row.rate / 1e9:.4g}',
         f'{row.rate / row.matrix_rate:.0%}',
     ]
+
+
+def time_cell(seconds: Seconds) -> str:
+    """Median, minimum and maximum."""
+    runs = seconds.runs
+    return f'{seconds.median:.4g} ({min(runs):.4g} to {max(runs):.4g})'
 
 
 def memory_cell(memory: Memory | None) -> str:

@@ -4,16 +4,18 @@
     python tools/benchmark/train_step.py CONFIG --device cuda --runs 10
     python tools/benchmark/train_step.py CONFIG --dtype fp32 --runs 0
 
-Pictures are noise and targets are drawn at random: the costs are those of a
-real step, the loss means nothing. Size, batch and dtype are the config's
-unless they are given. --runs 0 measures the memory alone.
+Pictures are noise, targets are drawn at random, and detectors get as many
+objects as the mask head ever sees: the loss means nothing. Left out are data
+loading, gradient clipping, loss scaling and what distribution adds. AdamW
+stands for the optimizer. Size, batch and dtype are the config's unless they
+are given. --runs 0 measures the memory alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,13 @@ from _measure import (
     measure_memory,
     time_step,
 )
-from _options import parse_size
-from _report import describe_machine, memory_cell, print_table
+from _options import MEMORY_NOTE, parse_size
+from _report import describe_machine, memory_cell, print_table, time_cell
 from _settings import SettingError
 from _targets import draw_targets
 from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
 
 COLUMNS = (
@@ -43,10 +45,6 @@ COLUMNS = (
     'peak GiB (net)',
     'seconds: median (min to max)',
 )
-NOTES = (
-    'Peak: of the whole process on a CPU; in brackets without what Python and '
-    'its libraries held before.',
-)
 DTYPES = {
     'fp32': torch.float32,
     'bf16': torch.bfloat16,
@@ -54,6 +52,7 @@ DTYPES = {
 }
 # as mmengine's AmpOptimWrapper names them; without a name it is float16
 AMP_DTYPES = {None: 'fp16', 'float16': 'fp16', 'bfloat16': 'bf16'}
+NO_MEMORY = 'not enough memory'
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class TrainRecipe:
         batch: Pictures in a batch.
         dtype: A key of ``DTYPES``; autocast unless it is 'fp32'.
         device: Name of a torch device.
+        accumulates: Whether the gradients of several steps are summed.
     """
 
     config: str
@@ -73,6 +73,7 @@ class TrainRecipe:
     batch: int
     dtype: str
     device: str
+    accumulates: bool
 
     @property
     def name(self) -> str:
@@ -83,8 +84,7 @@ class TrainRecipe:
         """Make the model, one batch and the optimizer."""
         torch.manual_seed(0)
         model = build_model(Config.fromfile(self.config), self.size)
-        if not torch.distributed.is_initialized():
-            model = revert_sync_batchnorm(model)
+        model = revert_sync_batchnorm(model)  # there is one process
         model = model.to(self.device).train()
         channels = model.backbone.in_channels
         images = torch.randn(self.batch, channels, *self.size)
@@ -106,21 +106,18 @@ class TrainRecipe:
             dtype=DTYPES[self.dtype],
             optimizer=torch.optim.AdamW(trained, lr=1e-6),
             trains=True,
+            keeps_gradients=self.accumulates,
         )
 
 
 def build_model(cfg: Config, size: tuple[int, int]) -> Any:
     """A config's network with tables of positions for ``size``, at random."""
-    init_default_scope(cfg.default_scope)
-    parts = [cfg.model.backbone]
-    neck = cfg.model.get('neck')
-    if isinstance(neck, dict) and 'img_size' in neck:
-        parts.append(neck)
-    for part in parts:
-        part.img_size = size
-    for owner in (cfg.model, cfg.model.backbone):
-        owner.pop('init_cfg', None)  # costs nothing in a step
-    return MODELS.build(ConfigDict(cfg.model, _scope_=cfg.default_scope))
+    model = ConfigDict(cfg.model, _scope_=cfg.default_scope)
+    model.backbone.img_size = size
+    if isinstance(model.get('neck'), dict) and 'img_size' in model.neck:
+        model.neck.img_size = size
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return MODELS.build(model)
 
 
 def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
@@ -150,44 +147,68 @@ def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
             raise SettingError(f'{path} trains nothing')
         side = cfg.model.backbone.get('img_size', 224)
         usual = (side, side) if isinstance(side, int) else tuple(side)
-        batch = args.batch or cfg.train_dataloader.batch_size
+        wrapper = cfg.get('optim_wrapper', {})
         recipes += [
-            TrainRecipe(path, size, batch, read_dtype(args, cfg), args.device)
+            TrainRecipe(
+                path,
+                size,
+                batch=args.batch or cfg.train_dataloader.batch_size,
+                dtype=args.dtype or read_dtype(wrapper, args.device),
+                device=args.device,
+                accumulates=wrapper.get('accumulative_counts', 1) > 1,
+            )
             for size in args.sizes or [usual]
         ]
     return recipes
 
 
-def read_dtype(args: argparse.Namespace, cfg: Config) -> str:
-    """The command line's dtype, or the config's."""
-    if args.dtype:
-        return str(args.dtype)
-    wrapper = cfg.optim_wrapper
-    if 'Amp' not in wrapper.get('type', ''):
+def read_dtype(wrapper: Mapping[str, Any], device: str) -> str:
+    """The dtype in which a config's ``optim_wrapper`` trains.
+
+    Raises:
+        SettingError: If that is none of ``DTYPES``.
+    """
+    if 'Amp' not in str(wrapper.get('type')):
         return 'fp32'
-    return AMP_DTYPES[wrapper.get('dtype')]
+    if device == 'cpu':
+        return 'bf16'  # as `convmae-mm train` does
+    dtype = wrapper.get('dtype')
+    if dtype not in AMP_DTYPES:
+        raise SettingError(
+            f"optim_wrapper's dtype {dtype!r} must be one of "
+            f'{list(AMP_DTYPES)}; give --dtype'
+        )
+    return AMP_DTYPES[dtype]
 
 
 def measure_row(recipe: TrainRecipe, args: argparse.Namespace) -> list[str]:
-    """The row of one recipe, as text, in the order of ``COLUMNS``."""
-    memory = measure_memory(recipe)
-    seconds = '-'
-    if args.runs:
-        workload = recipe.build()
-        for _ in range(args.warmup):
-            workload.step()
-        runs = tuple(time_step(workload) for _ in range(args.runs))
-        median = Seconds(runs).median
-        seconds = f'{median:.4g} ({min(runs):.4g} to {max(runs):.4g})'
+    """The row of one recipe, as text, in the order of ``COLUMNS``.
+
+    A step that does not fit says so in its row.
+    """
+    peak, seconds = NO_MEMORY, '-'
+    try:
+        peak = memory_cell(measure_memory(recipe))
+        if args.runs:
+            seconds = time_cell(measure_time(recipe, args))
+    except (MeasurementError, torch.cuda.OutOfMemoryError) as error:
+        print(f'{recipe.name}: {error}', file=sys.stderr)
     height, width = recipe.size
     return [
         recipe.name,
         f'{height} x {width}',
         str(recipe.batch),
         recipe.dtype,
-        memory_cell(memory),
+        peak,
         seconds,
     ]
+
+
+def measure_time(recipe: TrainRecipe, args: argparse.Namespace) -> Seconds:
+    workload = recipe.build()
+    for _ in range(args.warmup):
+        workload.step()
+    return Seconds(tuple(time_step(workload) for _ in range(args.runs)))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -221,15 +242,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    try:
+        recipes = read_recipes(args)
+    except SettingError as error:
+        parser.error(str(error))
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        rows = [measure_row(recipe, args) for recipe in read_recipes(args)]
-    except (SettingError, MeasurementError) as error:
-        parser.error(str(error))
+    rows = [measure_row(recipe, args) for recipe in recipes]
     title = f'Training steps\n{describe_machine(args.device)}'
-    print_table(title, COLUMNS, rows, NOTES, markdown=args.markdown)
-    return 0
+    print_table(title, COLUMNS, rows, [MEMORY_NOTE], markdown=args.markdown)
+    return 1 if any(NO_MEMORY in row for row in rows) else 0
 
 
 if __name__ == '__main__':

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from convmae_mm.layers import (
+    DEPTHWISE_MARGIN,
     ConvPatchEmbed,
     DecomposedRelativePosition,
     MaskedConvBlock,
     RelativePositionBias,
     TransformerBlock,
 )
-from convmae_mm.layers.conv_block import MARGIN
 from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.masked_convolution import locate_surroundings
 from convmae_mm.ops.patches import (
@@ -308,7 +308,7 @@ class ConvMAE(BaseModule):
         check_images(images, self.in_channels)
         grid = check_visible(images, ids_keep)
         around1, around2 = (
-            locate_surroundings(ids_keep, grid, cells, MARGIN)
+            locate_surroundings(ids_keep, grid, cells, DEPTHWISE_MARGIN)
             for cells in (STAGE1_CELLS, STAGE2_CELLS)
         )
         x = gather_patches(images.permute(0, 2, 3, 1), ids_keep, PATCH_SIZE)

@@ -13,9 +13,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from convmae_mm.layers import TransformerBlock
+from convmae_mm.layers import PatchConv, TransformerBlock
 from convmae_mm.models.backbones.convmae import VisibleFeatures
-from convmae_mm.ops.patches import project_patches, resolve_grid
+from convmae_mm.ops.patches import resolve_grid
 from convmae_mm.ops.positions import build_sincos_positions, resize_positions
 from convmae_mm.registry import MODELS
 
@@ -58,8 +58,8 @@ class ConvMAEPretrainDecoder(BaseModule):
         c1, c2, c3 = in_channels
         self.grid = resolve_grid(img_size)
         self.with_cp = with_cp
-        self.fuse1 = nn.Conv2d(c1, c3, kernel_size=4, stride=4)
-        self.fuse2 = nn.Conv2d(c2, c3, kernel_size=2, stride=2)
+        self.fuse1 = PatchConv(c1, c3, stride=4)
+        self.fuse2 = PatchConv(c2, c3, stride=2)
         # eps 1e-6: as the released weights were trained
         self.norm = nn.LayerNorm(c3, eps=1e-6)
         self.embed = nn.Linear(c3, embed_dims)
@@ -84,14 +84,8 @@ class ConvMAEPretrainDecoder(BaseModule):
 
     def fuse(self, features: VisibleFeatures) -> Tensor:
         """Fuse the visible patches of all scales: (B, V, C3), normalised."""
-        e1, e2 = (
-            project_patches(e, convolution.weight, convolution.bias)
-            for e, convolution in (
-                (features.e1, self.fuse1),
-                (features.e2, self.fuse2),
-            )
-        )  # (B, V, 1, 1, C3)
-        e1, e2 = e1.flatten(2), e2.flatten(2)
+        e1 = self.fuse1(features.e1).flatten(2)  # (B, V, C3)
+        e2 = self.fuse2(features.e2).flatten(2)
         return self.norm(e1 + e2 + features.e3)
 
     def forward(
