@@ -47,7 +47,8 @@ class Workload:
         images: Number of images in the batch.
         device: Where it runs.
         dtype: In which the matrix products run.
-        optimizer: Steps after each backward pass; no step if None.
+        optimizer: Steps after each backward pass, and has its state already,
+            see :func:`make_optimizer`; no step if None.
         trains: Whether a step is forward, backward and optimizer.
         keeps_gradients: Whether the gradients of one step are there during
             the next, as where those of several are summed.
@@ -97,6 +98,19 @@ class Workload:
         if self.dtype is torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
+
+
+def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW with the state that it otherwise makes in its first step.
+
+    So that one step shows the peak memory. The gradients, zero, stay.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5)
+    optimizer.step()
+    return optimizer
 
 
 class Recipe(Protocol):
@@ -250,9 +264,7 @@ def _peak_memory(recipe: Recipe, threads: int) -> Memory:
     gc.collect()
     workload.synchronize()
     reset_peak(workload.device)
-    # An optimizer makes its state in the first step and has it in the second.
-    for _ in range(1 if workload.optimizer is None else 2):
-        workload.step()
+    workload.step()
     workload.synchronize()
     on_gpu = workload.device.type == 'cuda'
     return Memory(read_peak(workload.device), 0 if on_gpu else before)

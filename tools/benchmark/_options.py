@@ -12,6 +12,7 @@ from _measure import (
     Measurement,
     Recipe,
     Workload,
+    make_optimizer,
     measure,
 )
 from _report import print_report
@@ -256,8 +257,8 @@ def make_workload(
     """
     optimizer = None
     if options.optimizer:
-        trained = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=1e-5)
+        optimizer = make_optimizer(model)
+        model.zero_grad()
     return Workload(
         model=model.train(options.trains),
         forward=torch.compile(forward) if setting.compile else forward,

@@ -25,6 +25,7 @@ from _measure import (
     MeasurementError,
     Seconds,
     Workload,
+    make_optimizer,
     measure_memory,
     time_step,
 )
@@ -96,7 +97,9 @@ class TrainRecipe:
             total: Tensor = model.parse_losses(losses)[0]
             return total
 
-        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = make_optimizer(model)
+        if not self.accumulates:
+            model.zero_grad()
         return Workload(
             model=model,
             forward=forward,
@@ -104,7 +107,7 @@ class TrainRecipe:
             images=self.batch,
             device=torch.device(self.device),
             dtype=DTYPES[self.dtype],
-            optimizer=torch.optim.AdamW(trained, lr=1e-6),
+            optimizer=optimizer,
             trains=True,
             keeps_gradients=self.accumulates,
         )
