@@ -65,13 +65,7 @@ class DepthwiseConv(nn.Conv2d):
 
 
 class ConvPatchEmbed(nn.Module):
-    """Convolution with kernel = stride, LayerNorm over channels, GELU.
-
-    Args:
-        in_channels: Channels of the input map.
-        out_channels: Channels of the output map.
-        stride: Kernel size and stride, in cells of the input map.
-    """
+    """A :class:`PatchConv`, whose arguments it has, LayerNorm and GELU."""
 
     def __init__(
         self, in_channels: int, out_channels: int, stride: int

@@ -73,10 +73,7 @@ def locate_surroundings(
 
 
 def convolve_visible(
-    patches: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    surroundings: Tensor,
+    patches: Tensor, weight: Tensor, bias: Tensor, surroundings: Tensor
 ) -> Tensor:
     """Convolve the visible patches, as if zeros lay in the masked ones.
 
@@ -98,10 +95,7 @@ class _ConvolveVisible(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        patches: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        surroundings: Tensor,
+        patches: Tensor, weight: Tensor, bias: Tensor, surroundings: Tensor
     ) -> Tensor:
         whole = _surround(patches, surroundings)
         return _convolve(whole, weight, bias).view_as(patches)

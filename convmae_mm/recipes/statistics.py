@@ -75,7 +75,7 @@ def measure(
     """
     if depth < 1:
         raise ValueError(f'{depth=} must be at least 1')
-    height, width = size or _default_size(cfg)
+    height, width = size or default_size(cfg)
     if height < 1 or width < 1:
         raise ValueError(f'{size=} must be two positive numbers of pixels')
     model = build_on_meta(cfg)
@@ -114,7 +114,8 @@ def build_on_meta(cfg: Config) -> Any:
     return model.eval()
 
 
-def _default_size(cfg: Config) -> tuple[int, int]:
+def default_size(cfg: Config) -> tuple[int, int]:
+    """(height, width) that the backbone's tables are stored for."""
     size = cfg.model.backbone.get('img_size', 224)
     return (size, size) if isinstance(size, int) else tuple(size)
 

@@ -100,16 +100,20 @@ class Workload:
         return torch.autocast(self.device.type, self.dtype)
 
 
-def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, keeps_gradients: bool = False
+) -> torch.optim.Optimizer:
     """AdamW with the state that it otherwise makes in its first step.
 
-    So that one step shows the peak memory. The gradients, zero, stay.
+    So that one step shows the peak memory, and that of summed gradients too:
+    ``keeps_gradients`` leaves some, zeros, as in :class:`Workload`.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.grad = torch.zeros_like(parameter)
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
     optimizer.step()
+    model.zero_grad(set_to_none=not keeps_gradients)
     return optimizer
 
 

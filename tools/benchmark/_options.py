@@ -169,6 +169,28 @@ def make_parser(
     return parser
 
 
+def check_at_least(least: int, flag: str, number: int) -> None:
+    """Refuse a number of the command line that is too small.
+
+    Raises:
+        SettingError: Naming it.
+    """
+    if number < least:
+        raise SettingError(f'{flag} {number} must be at least {least}')
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU that is not there.
+
+    Raises:
+        SettingError: Naming it.
+    """
+    if device.startswith('cuda') and not torch.cuda.is_available():
+        raise SettingError(
+            f'--device {device}: this torch sees no GPU; use --device cpu'
+        )
+
+
 def read_options(args: argparse.Namespace, size: int, batch: int) -> Options:
     """Check the shared options.
 
@@ -185,14 +207,9 @@ def read_options(args: argparse.Namespace, size: int, batch: int) -> Options:
     if args.threads is not None:
         counts['--threads'] = args.threads
     for flag, count in counts.items():
-        if count < 1:
-            raise SettingError(f'{flag} {count} must be at least 1')
-    if args.warmup < 0:
-        raise SettingError(f'--warmup {args.warmup} must be at least 0')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        raise SettingError(
-            f'--device {args.device}: this torch sees no GPU; use --device cpu'
-        )
+        check_at_least(1, flag, count)
+    check_at_least(0, '--warmup', args.warmup)
+    check_device(args.device)
     if args.optimizer and args.forward:
         raise SettingError(
             '--optimizer has no place in a forward pass; leave it or '
@@ -258,7 +275,6 @@ def make_workload(
     optimizer = None
     if options.optimizer:
         optimizer = make_optimizer(model)
-        model.zero_grad()
     return Workload(
         model=model.train(options.trains),
         forward=torch.compile(forward) if setting.compile else forward,

@@ -29,7 +29,12 @@ from _measure import (
     measure_memory,
     time_step,
 )
-from _options import MEMORY_NOTE, parse_size
+from _options import (
+    MEMORY_NOTE,
+    check_at_least,
+    check_device,
+    parse_size,
+)
 from _report import describe_machine, memory_cell, print_table, time_cell
 from _settings import SettingError
 from _targets import draw_targets
@@ -37,6 +42,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
+
+from convmae_mm.recipes.statistics import default_size
 
 COLUMNS = (
     'config',
@@ -97,9 +104,6 @@ class TrainRecipe:
             total: Tensor = model.parse_losses(losses)[0]
             return total
 
-        optimizer = make_optimizer(model)
-        if not self.accumulates:
-            model.zero_grad()
         return Workload(
             model=model,
             forward=forward,
@@ -107,7 +111,7 @@ class TrainRecipe:
             images=self.batch,
             device=torch.device(self.device),
             dtype=DTYPES[self.dtype],
-            optimizer=optimizer,
+            optimizer=make_optimizer(model, self.accumulates),
             trains=True,
             keeps_gradients=self.accumulates,
         )
@@ -129,18 +133,15 @@ def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
     Raises:
         SettingError: For a config that does not train, or wrong numbers.
     """
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        raise SettingError(
-            f'--device {args.device}: this torch sees no GPU; use --device cpu'
-        )
+    check_device(args.device)
     for flag, number, least in (
         ('--batch', args.batch, 1),
         ('--threads', args.threads, 1),
         ('--runs', args.runs, 0),
         ('--warmup', args.warmup, 0),
     ):
-        if number is not None and number < least:
-            raise SettingError(f'{flag} {number} must be at least {least}')
+        if number is not None:
+            check_at_least(least, flag, number)
     recipes = []
     for path in args.configs:
         if not Path(path).is_file():
@@ -148,8 +149,6 @@ def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
         cfg = Config.fromfile(path)
         if not cfg.get('train_dataloader'):
             raise SettingError(f'{path} trains nothing')
-        side = cfg.model.backbone.get('img_size', 224)
-        usual = (side, side) if isinstance(side, int) else tuple(side)
         wrapper = cfg.get('optim_wrapper', {})
         recipes += [
             TrainRecipe(
@@ -160,7 +159,7 @@ def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
                 device=args.device,
                 accumulates=wrapper.get('accumulative_counts', 1) > 1,
             )
-            for size in args.sizes or [usual]
+            for size in args.sizes or [default_size(cfg)]
         ]
     return recipes
 
