@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from convmae_mm.variants import PATCH_SIZE
+
 from .errors import CheckpointError, UnmatchedTensorsError
-from .expected import PATCH_SIZE
 from .expected_heads import (
     read_auxiliary_channels,
     read_fc_channels,

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pickle import UnpicklingError
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why, and a way out.
-
-    Every error of this package is one, except for a file that does not
-    exist, which is a ``FileNotFoundError``.
-    """
+from convmae_mm.errors import CheckpointError as CheckpointError
 
 
 class ForeignNetworkError(CheckpointError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from convmae_mm.variants import PATCH_SIZE
+
 from .facts import (
     DISPUTED,
     BackboneFacts,
@@ -24,7 +26,6 @@ Expected = dict[str, tuple[Size, ...]]
 
 PATCH_CELLS = {1: 4, 2: 2, 3: 2}  # kernel = stride of the patch embeddings
 DEPTHWISE_KERNEL = 5
-PATCH_SIZE = 16  # pixels along one side of a stage-3 token
 
 
 def expected_backbone(facts: BackboneFacts) -> Expected:

@@ -13,8 +13,9 @@ from math import isqrt
 import torch
 from torch import Tensor
 
+from convmae_mm.variants import PATCH_SIZE
+
 from .errors import CheckpointError, UnmatchedTensorsError
-from .expected import PATCH_SIZE
 from .facts import side_of_table
 from .matching import check_complete
 from .rules import export_tensors, import_tensors, unknown_ours

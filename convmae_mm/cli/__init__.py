@@ -14,11 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from convmae_mm.errors import UserError
 from convmae_mm.version import __version__
-
-
-class UserError(Exception):
-    """Something that the user can mend; shown as one line."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convmae_mm.cli import UserError
+from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console

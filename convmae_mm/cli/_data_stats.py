@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convmae_mm.cli import UserError
+from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
     from convmae_mm.datasets.channel_statistics import ChannelStatistics

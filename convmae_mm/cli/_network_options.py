@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from convmae_mm.cli import UserError
 from convmae_mm.cli.digit_scenes import parse_size
+from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
     from convmae_mm.checkpoint import LoadedFile

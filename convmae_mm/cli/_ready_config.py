@@ -28,7 +28,7 @@ def backbone_text(
         source: The file.
         mode_given: Whether the mode was asked for; the file's own may differ.
     """
-    from convmae_mm.models.backbones.variants import arch_zoo, resolve_arch
+    from convmae_mm.variants import arch_zoo, resolve_arch
 
     arch = resolve_arch(network.backbone['arch'])
     named = next((name for name, x in arch_zoo.items() if x == arch), None)

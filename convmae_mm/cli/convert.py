@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from convmae_mm.cli import UserError
 from convmae_mm.cli._network_options import (
     add_network_options,
     network_options,
     stored_pooling,
     told_in_one_line,
 )
+from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
         write_report(args.work_dir)
         return 0
-    from convmae_mm.cli import UserError
     from convmae_mm.demo import run_demo
+    from convmae_mm.errors import UserError
 
     chosen = {
         name: getattr(args, name)

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from convmae_mm.cli import UserError
+from convmae_mm.errors import UserError
 
 
 def parse_size(text: str) -> tuple[int, int]:

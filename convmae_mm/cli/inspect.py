@@ -152,7 +152,7 @@ def describe_network(
     network: ReleasedNetwork, pooling: str | None
 ) -> list[tuple[str, str]]:
     """Rows about the network, and how its file says that it pools."""
-    from convmae_mm.models.backbones.variants import arch_zoo, resolve_arch
+    from convmae_mm.variants import arch_zoo, resolve_arch
 
     settings = dict(network.backbone)
     arch = resolve_arch(settings.pop('arch'))

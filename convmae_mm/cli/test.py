@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from convmae_mm.cli import UserError
+from convmae_mm.errors import UserError
 
 
 def parse_out(text: str) -> Path:

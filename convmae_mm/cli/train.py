@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from convmae_mm.cli import UserError
+from convmae_mm.errors import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

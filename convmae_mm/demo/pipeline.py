@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from convmae_mm.cli import UserError
 from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
 )
+from convmae_mm.errors import UserError
 from convmae_mm.version import __version__
 
 from .board import Board

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PATCH_SIZE = 16  # pixels along one side of a stage-3 token
+from convmae_mm.variants import PATCH_SIZE
 
 
 def pad_to_patches(images: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from convmae_mm.apis.config import find_config
-from convmae_mm.models.backbones.variants import resolve_arch
+from convmae_mm.variants import resolve_arch
 
 ENCODER_DIMS = (8, 16, 32)
 HEADS = 4

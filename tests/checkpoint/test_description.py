@@ -24,7 +24,7 @@ from convmae_mm.checkpoint.description import (
     WINDOW_SIZES,
 )
 from convmae_mm.models.backbones import ConvMAE
-from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
+from convmae_mm.variants import arch_zoo, mode_zoo
 
 ARCH = dict(
     embed_dims=(16, 24, 48),

@@ -11,7 +11,7 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     initialise_backbone,
 )
-from convmae_mm.models.backbones.variants import mode_zoo
+from convmae_mm.variants import mode_zoo
 
 # The encoder of the golden files.
 ARCH = dict(embed_dims=(16, 24, 48), depths=(2, 2, 11), num_heads=3)

@@ -4,7 +4,6 @@ import threading
 import pytest
 from mmengine.config import Config
 
-from convmae_mm.cli import UserError
 from convmae_mm.demo import pipeline as pipeline_module
 from convmae_mm.demo.pipeline import Pipeline
 from convmae_mm.demo.process import CommandFailedError, StoppedError
@@ -12,6 +11,7 @@ from convmae_mm.demo.records import RECORDS, Records, write_json
 from convmae_mm.demo.settings import FAST, DemoSettings
 from convmae_mm.demo.steps import TRAININGS, Step, build_steps
 from convmae_mm.demo.summary import Plan, covered_seconds
+from convmae_mm.errors import UserError
 
 
 class _Board:

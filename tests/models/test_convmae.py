@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from convmae_mm import ConvMAE
-from convmae_mm.models.backbones.variants import arch_zoo, mode_zoo
 from convmae_mm.ops.positions import build_sincos_positions
+from convmae_mm.variants import arch_zoo, mode_zoo
 
 TINY = dict(
     embed_dims=(8, 12, 16), depths=(1, 1, 11), num_heads=2, mlp_ratios=(2,) * 3

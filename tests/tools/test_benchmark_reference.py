@@ -122,7 +122,7 @@ def test_backbone(reference, mode: str, options: dict) -> None:
 
 
 def test_a_network_of_another_shape_is_refused(reference) -> None:
-    from convmae_mm.models.backbones.variants import resolve_arch, resolve_mode
+    from convmae_mm.variants import resolve_arch, resolve_mode
 
     ours = ConvMAE(arch=ARCH, img_size=64)
     wider = resolve_arch(ARCH | dict(embed_dims=(8, 12, 24)))

@@ -19,7 +19,7 @@ from _report import print_report
 from _settings import MODIFIERS, Setting, SettingError, parse_setting
 from torch import Tensor, nn
 
-from convmae_mm.models.backbones.variants import Arch, arch_zoo, resolve_arch
+from convmae_mm.variants import Arch, arch_zoo, resolve_arch
 
 MEMORY_NOTE = (
     'Peak: of the whole process on a CPU; in brackets without what Python and '

@@ -28,7 +28,7 @@ from reference import DenseConvMAE
 from torch import Tensor
 
 from convmae_mm.models.backbones.convmae import ConvMAE
-from convmae_mm.models.backbones.variants import Mode, mode_zoo, resolve_mode
+from convmae_mm.variants import Mode, mode_zoo, resolve_mode
 
 BASES = {
     'ours': 'convmae_mm',

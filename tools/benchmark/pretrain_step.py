@@ -34,8 +34,8 @@ from mmpretrain.models import (
 from reference import DecoderSize, DensePretrain
 from torch import Tensor, nn
 
-from convmae_mm.models.backbones.variants import resolve_mode
 from convmae_mm.models.selfsup import ConvMAEPretrain
+from convmae_mm.variants import resolve_mode
 
 BASES = {
     'ours': 'convmae_mm: visible patches only',

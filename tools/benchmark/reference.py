@@ -28,7 +28,7 @@ from _dense_blocks import (
 from torch import Tensor, nn
 
 from convmae_mm.checkpoint import export_released_state_dict
-from convmae_mm.models.backbones.variants import (
+from convmae_mm.variants import (
     Arch,
     LastMap,
     Mode,

@@ -32,7 +32,6 @@ from convmae_mm.layers import (
 from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.masked_convolution import locate_surroundings
 from convmae_mm.ops.patches import (
-    PATCH_SIZE,
     gather_patches,
     pad_to_patches,
     resolve_grid,
@@ -43,9 +42,10 @@ from convmae_mm.ops.positions import (
     resize_positions,
 )
 from convmae_mm.registry import MODELS
-
-from .inputs import check_images, check_visible
-from .variants import (
+from convmae_mm.variants import (
+    PATCH_SIZE,
+    STAGE1_CELLS,
+    STAGE2_CELLS,
     Arch,
     LastMap,
     RelativePosition,
@@ -54,10 +54,9 @@ from .variants import (
     resolve_out_indices,
     resolve_recomputed_stages,
 )
-from .window_blocks import plan_window_blocks
 
-STAGE1_CELLS = 4  # cells of stage 1 along one side of a patch
-STAGE2_CELLS = 2
+from .inputs import check_images, check_visible
+from .window_blocks import plan_window_blocks
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 from convmae_mm.layers import RelativePositionBias
 from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.windows import WindowPlan, plan_windows
-
-from .variants import Mode
+from convmae_mm.variants import Mode
 
 
 def plan_window_blocks(

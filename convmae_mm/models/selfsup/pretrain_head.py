@@ -9,8 +9,8 @@ from __future__ import annotations
 from mmpretrain.models.heads import MAEPretrainHead
 from torch import Tensor
 
-from convmae_mm.ops.patches import PATCH_SIZE
 from convmae_mm.registry import MODELS
+from convmae_mm.variants import PATCH_SIZE
 
 
 @MODELS.register_module()

@@ -1,4 +1,7 @@
-"""What the published ConvMAE networks are made of, as data."""
+"""What the published ConvMAE networks are made of, as data.
+
+The one place for widths, depths, modes and sizes; imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
+
+PATCH_SIZE = 16  # pixels along one side of a stage-3 token
+STAGE1_CELLS = 4  # cells of stage 1 along one side of a patch
+STAGE2_CELLS = 2
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,10 @@ class Mode:
         return (2,) if self.last_map is LastMap.NONE else (0, 1, 2, 3)
 
 
-# Table 1 of the paper, and the authors' v2 files for S, L and H.
+# 'tiny' is ours, a million parameters for a CPU or a quick try; then table 1
+# of the paper, and the authors' v2 files for S, L and H.
 arch_zoo: dict[str, Arch] = {
+    'tiny': Arch((32, 64, 128), (2, 2, 3), 4),
     'small': Arch((128, 256, 384), (2, 2, 11), 6),
     'base': Arch((256, 384, 768), (2, 2, 11), 12),
     'large': Arch((384, 768, 1024), (2, 2, 23), 16, (8, 8, 4)),
