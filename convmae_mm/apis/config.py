@@ -15,9 +15,10 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+from .options import LAUNCHERS, RunOptions
 
 # Keys that mmengine's runner reads from the config although they are none of
 # its arguments.
@@ -35,43 +36,34 @@ RUNNER_CONFIG_KEYS = frozenset(
 )
 
 
-def load_config(
-    config: str | Path,
-    work_dir: str | Path | None = None,
-    launcher: str = 'none',
-    cfg_options: Mapping[str, Any] | None = None,
-) -> Config:
+def load_config(config: str | Path, options: RunOptions) -> Config:
     """Read a config file, apply overrides and settle where output goes.
 
     Args:
         config: Path of the file.
-        work_dir: Where logs and checkpoints go. Defaults to the config's own
-            ``work_dir``, else ``work_dirs/`` and the name of the file.
-        launcher: 'none' for one process, 'pytorch' under torchrun, 'slurm' or
-            'mpi'.
-        cfg_options: Overrides, from dotted keys to values.
+        options: Those for the work directory, the launcher and overrides.
 
     Raises:
         FileNotFoundError: If the config does not exist.
-        ValueError: If an override has a first key that nothing reads, or the
-            launcher does not fit the environment.
+        ConfigError: If an override has a first key that nothing reads, or
+            the launcher does not fit the environment.
     """
     path = Path(config)
     if not path.is_file():
         raise FileNotFoundError(f'config {path} does not exist')
     cfg = Config.fromfile(path)
     _drop_own_scope(cfg._cfg_dict)
-    options = dict(cfg_options or {})
-    _reject_unread_keys(cfg, options)
-    cfg.merge_from_dict(options)
-    if work_dir is not None:
-        cfg.work_dir = str(work_dir)
+    overrides = dict(options.cfg_options or {})
+    _reject_unread_keys(cfg, overrides)
+    cfg.merge_from_dict(overrides)
+    if options.work_dir is not None:
+        cfg.work_dir = str(options.work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / path.stem)
-    cfg.launcher = launcher
-    _check_launcher(launcher)
-    if launcher != 'none' and not has_accelerator():
-        _distribute_on_cpus(cfg, launcher)
+    cfg.launcher = options.launcher
+    _check_launcher(options.launcher)
+    if options.launcher != 'none' and not has_accelerator():
+        _distribute_on_cpus(cfg, options.launcher)
     return cfg
 
 
@@ -100,7 +92,7 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config from :func:`load_config`.
 
     Raises:
-        ValueError: If several processes on CPUs are to train SyncBN.
+        ConfigError: If several processes on CPUs are to train SyncBN.
     """
     # mmengine would select a GPU for the process; without one the group has
     # to exist before.
@@ -127,7 +119,7 @@ def reject_sync_bn(model: torch.nn.Module) -> None:
     """Refuse what several processes on CPUs cannot train.
 
     Raises:
-        ValueError: If the model has SyncBN layers; names the first.
+        ConfigError: If the model has SyncBN layers; names the first.
     """
     names = [
         name
@@ -135,7 +127,7 @@ def reject_sync_bn(model: torch.nn.Module) -> None:
         if isinstance(module, torch.nn.SyncBatchNorm)
     ]
     if names:
-        raise ValueError(
+        raise ConfigError(
             f'{len(names)} SyncBN layers, the first {names[0]!r}, cannot '
             "train in several processes on CPUs; set norm_cfg.type='BN' with "
             '--cfg-options'
@@ -177,7 +169,7 @@ def _reject_unread_keys(cfg: Config, options: Mapping[str, Any]) -> None:
     known |= set(inspect.signature(Runner.__init__).parameters)
     unread = [key for key in options if key.split('.')[0] not in known]
     if unread:
-        raise ValueError(
+        raise ConfigError(
             f'--cfg-options {unread}: nothing reads these keys; the config '
             f'has {sorted(cfg)}'
         )
@@ -185,15 +177,15 @@ def _reject_unread_keys(cfg: Config, options: Mapping[str, Any]) -> None:
 
 def _check_launcher(launcher: str) -> None:
     if launcher not in LAUNCHERS:
-        raise ValueError(f'{launcher=} must be one of {LAUNCHERS}')
+        raise ConfigError(f'{launcher=} must be one of {LAUNCHERS}')
     processes = int(os.environ.get('WORLD_SIZE', 1))
     if launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise ValueError(
+        raise ConfigError(
             "launcher='pytorch' needs torchrun, for example: torchrun "
             '--nproc-per-node=8 tools/train.py CONFIG --launcher pytorch'
         )
     if launcher == 'none' and processes > 1:
-        raise ValueError(
+        raise ConfigError(
             f'torchrun started {processes} processes, but launcher is '
             "'none', so that each would train alone: add --launcher pytorch"
         )
@@ -201,7 +193,7 @@ def _check_launcher(launcher: str) -> None:
 
 def _distribute_on_cpus(cfg: Config, launcher: str) -> None:
     if launcher != 'pytorch':
-        raise ValueError(
+        raise ConfigError(
             f'{launcher=} assigns GPUs and there is none here; several '
             'processes on CPUs need torchrun and --launcher pytorch'
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from mmengine.fileio import dump
 from mmengine.registry import METRICS
 
 from convmae_mm.engine import CheckpointMatchHook
+from convmae_mm.errors import ConfigError
 
 from .config import build_runner, existing_checkpoint, load_config
-
-OUT_SUFFIXES = ('.json', '.pkl')
+from .options import TestingOptions
 
 # How each library draws: its hook, that draws every test image, and the
 # visualizer that knows its predictions.
@@ -39,24 +38,20 @@ DRAWING: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def test(
-    config: str | Path,
-    checkpoint: str | Path,
-    *,
-    out: str | Path | None = None,
-    **options: Any,
+    config: str | Path, checkpoint: str | Path, **options: Any
 ) -> dict[str, float]:
     """Score a checkpoint on the config's test data.
 
     Args:
         config: Path of the config.
         checkpoint: Path of the checkpoint. It must fit the model exactly.
-        out: See :func:`run_test`.
-        **options: See :func:`testing_config`.
+        **options: See :class:`convmae_mm.apis.options.TestingOptions`.
 
     Returns:
         The scores by name.
     """
-    return run_test(testing_config(config, checkpoint, **options), out)
+    cfg = testing_config(config, checkpoint, **options)
+    return run_test(cfg, options.get('out'))
 
 
 def run_test(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
@@ -64,19 +59,16 @@ def run_test(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
 
     Args:
         cfg: The config.
-        out: Where to write the scores (``.json``) or all predictions
-            (``.pkl``, in the form of mmengine's offline evaluation).
+        out: See :class:`convmae_mm.apis.options.TestingOptions`.
 
     Returns:
         The scores by name.
 
     Raises:
-        ValueError: If ``out`` has another suffix, or the checkpoint does not
-            fit the model.
+        ConfigError: If ``out`` has another suffix.
+        CheckpointError: If the checkpoint does not fit the model.
     """
-    suffix = None if out is None else Path(out).suffix
-    if suffix not in (None, *OUT_SUFFIXES):
-        raise ValueError(f'out={str(out)!r} must end in {OUT_SUFFIXES}')
+    suffix = Path(TestingOptions(out=out).out or '').suffix
     runner = build_runner(cfg)
     runner.register_hook(CheckpointMatchHook(), priority='LOWEST')
     if suffix == '.pkl':
@@ -89,46 +81,39 @@ def run_test(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
 
 
 def testing_config(
-    config: str | Path,
-    checkpoint: str | Path,
-    *,
-    work_dir: str | Path | None = None,
-    show_dir: str | Path | None = None,
-    launcher: str = 'none',
-    cfg_options: Mapping[str, Any] | None = None,
+    config: str | Path, checkpoint: str | Path, **options: Any
 ) -> Config:
     """The config that a test with these options runs.
 
     Args:
         config: Path of the config.
         checkpoint: Path of the checkpoint.
-        work_dir: See :func:`convmae_mm.apis.config.load_config`.
-        show_dir: Where to put the test images with their predictions drawn.
-        launcher: See :func:`convmae_mm.apis.config.load_config`.
-        cfg_options: Overrides of the config, from dotted keys to values.
+        **options: See :class:`convmae_mm.apis.options.TestingOptions`;
+            ``out`` is for :func:`run_test` and only checked here.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
-        ValueError: If the config has nothing to test, or no library that
+        ConfigError: If the config has nothing to test, or no library that
             could draw it.
     """
-    cfg = load_config(config, work_dir, launcher, cfg_options)
+    chosen = TestingOptions(**options)
+    cfg = load_config(config, chosen)
     if cfg.get('test_cfg') is None or cfg.get('test_dataloader') is None:
-        raise ValueError(
+        raise ConfigError(
             f'{config} has no test_cfg and test_dataloader, so there is '
             'nothing to test; pretraining has no score'
         )
     cfg.load_from = existing_checkpoint(checkpoint)
     cfg.resume = False
-    if show_dir is not None:
-        _draw_into(cfg, Path(show_dir).resolve())
+    if chosen.show_dir is not None:
+        _draw_into(cfg, Path(chosen.show_dir).resolve())
     return cfg
 
 
 def _draw_into(cfg: Config, folder: Path) -> None:
     scope = cfg.get('default_scope')
     if scope not in DRAWING:
-        raise ValueError(
+        raise ConfigError(
             f'nothing draws results of default_scope={scope!r}; it must be '
             f'one of {sorted(DRAWING)}'
         )

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from convmae_mm.engine.cpu_amp_optim_wrapper import CpuAmpOptimWrapper
+from convmae_mm.errors import ConfigError
 
 from .config import (
     build_runner,
@@ -19,6 +20,7 @@ from .config import (
     has_accelerator,
     load_config,
 )
+from .options import TrainingOptions
 from .resumption import last_good_checkpoint
 
 # Initialisers of mmengine and of ours that load a file.
@@ -35,7 +37,7 @@ def train(config: str | Path, **options: Any) -> Runner:
 
     Args:
         config: Path of the config.
-        **options: See :func:`training_config`.
+        **options: See :class:`convmae_mm.apis.options.TrainingOptions`.
 
     Returns:
         The runner, with the trained model as ``runner.model``.
@@ -50,59 +52,39 @@ def run_training(cfg: Config) -> Runner:
     return runner
 
 
-def training_config(
-    config: str | Path,
-    *,
-    work_dir: str | Path | None = None,
-    resume: str | Path | None = None,
-    amp: bool | None = None,
-    validate: bool = True,
-    auto_scale_lr: bool = False,
-    seed: int | None = None,
-    launcher: str = 'none',
-    cfg_options: Mapping[str, Any] | None = None,
-) -> Config:
+def training_config(config: str | Path, **options: Any) -> Config:
     """The config that a training with these options runs.
+
+    A config with ``resume=True`` and no ``load_from`` resumes as
+    ``resume='auto'`` does.
 
     Args:
         config: Path of the config.
-        work_dir: See :func:`convmae_mm.apis.config.load_config`.
-        resume: A checkpoint to continue from, or 'auto' for the latest whole
-            one in the work directory (from the start if there is none). A
-            config with ``resume=True`` and no ``load_from`` does the latter.
-        amp: Train in mixed precision or not; None leaves it to the config.
-            Without a GPU that is bfloat16, by
-            :class:`convmae_mm.engine.CpuAmpOptimWrapper`.
-        validate: False leaves out the config's validation.
-        auto_scale_lr: Scale the learning rate linearly from the config's
-            ``auto_scale_lr.base_batch_size`` to the actual batch size, which
-            counts processes and gradient accumulation.
-        seed: Seed of all random numbers, instead of the config's.
-        launcher: See :func:`convmae_mm.apis.config.load_config`.
-        cfg_options: Overrides of the config, from dotted keys to values.
+        **options: See :class:`convmae_mm.apis.options.TrainingOptions`.
 
     Raises:
         FileNotFoundError: If the config, the checkpoint to resume or the
             pretrained encoder does not exist.
-        ValueError: If an option cannot act on this config.
+        ConfigError: If an option cannot act on this config.
     """
-    cfg = load_config(config, work_dir, launcher, cfg_options)
+    chosen = TrainingOptions(**options)
+    cfg = load_config(config, chosen)
     if cfg.get('train_cfg') is None or cfg.get('train_dataloader') is None:
-        raise ValueError(f'{config} has no train_cfg and train_dataloader')
-    if resume is not None and resume != 'auto':
-        cfg.load_from = existing_checkpoint(resume)
+        raise ConfigError(f'{config} has no train_cfg and train_dataloader')
+    if chosen.resume not in (None, 'auto'):
+        cfg.load_from = existing_checkpoint(chosen.resume)
         cfg.resume = True
-    elif resume == 'auto' or (cfg.get('resume') and not cfg.get('load_from')):
+    elif chosen.resume or (cfg.get('resume') and not cfg.get('load_from')):
         _resume_from_last_good(cfg)
-    if amp is not None:
-        _set_amp(cfg, amp)
+    if chosen.amp is not None:
+        _set_amp(cfg, chosen.amp)
     _fit_amp_to_device(cfg)
-    if not validate:
+    if not chosen.validate:
         _leave_out_validation(cfg)
-    if auto_scale_lr:
+    if chosen.auto_scale_lr:
         _scale_lr(cfg)
-    if seed is not None:
-        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    if chosen.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=chosen.seed)
     _check_sharding(cfg)
     _check_encoders(cfg)
     return cfg
@@ -130,7 +112,7 @@ def _set_amp(cfg: Config, amp: bool) -> None:
     wrapper = cfg.optim_wrapper
     kind = wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', AMP_WRAPPER):
-        raise ValueError(
+        raise ConfigError(
             f'mixed precision can be switched for optim_wrapper.type='
             f"'OptimWrapper' or '{AMP_WRAPPER}', not for {kind!r}"
         )
@@ -160,7 +142,7 @@ def _drop_amp_arguments(cfg: Config) -> None:
 def _leave_out_validation(cfg: Config) -> None:
     keys = ('val_cfg', 'val_dataloader', 'val_evaluator')
     if all(cfg.get(key) is None for key in keys):
-        raise ValueError('this config has no validation to leave out')
+        raise ConfigError('this config has no validation to leave out')
     for key in keys:
         cfg[key] = None
 
@@ -168,7 +150,7 @@ def _leave_out_validation(cfg: Config) -> None:
 def _scale_lr(cfg: Config) -> None:
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
     if not base:
-        raise ValueError(
+        raise ConfigError(
             'the learning rate cannot be scaled: the config does not say for '
             'which batch size it is meant. Add --cfg-options '
             'auto_scale_lr.base_batch_size=N'
@@ -188,7 +170,7 @@ def _check_sharding(cfg: Config) -> None:
     rules = cfg.optim_wrapper.get('paramwise_cfg') or {}
     factor = rules.get('flat_decay_mult', 1.0)
     if strategy == 'FSDPStrategy' and factor != 1.0:
-        raise ValueError(
+        raise ConfigError(
             f'flat_decay_mult={factor} would meet every parameter under '
             'FSDP, whose pieces are all flat. Norms and biases have rules '
             'of their own; add to the config: '

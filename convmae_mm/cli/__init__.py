@@ -1,46 +1,92 @@
-"""The command line, ``convmae-mm``: every module here is a subcommand.
+"""The command line, ``convmae-mm``: a table of commands and one border.
 
-A subcommand's module has a docstring of one line, which is its help,
-``configure(parser)``, which adds its arguments, and ``run(args)``, which
-returns the exit code. It is imported when it is called and not before.
+The module of a command has ``configure(parser)``, which adds its arguments,
+and ``run(args)``, which returns the exit code and raises what goes wrong: how
+an error is told is settled here, for all. It is imported when it is called
+and not before.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from convmae_mm.errors import UserError
+from convmae_mm.cli._border import exit_code
 from convmae_mm.version import __version__
+
+# Command -> its module in this folder, and its help. Two words: an action of
+# a group.
+COMMANDS = {
+    'convert': ('convert', 'Convert a released checkpoint to ours, or back.'),
+    'data check': (
+        '_data_check',
+        'Say what is missing, miscounted or misplaced, and how to mend it.',
+    ),
+    'data stats': (
+        '_data_stats',
+        'Measure mean and deviation per channel; print a ready '
+        'data_preprocessor.',
+    ),
+    'demo': (
+        'demo',
+        'Pretrain, fine-tune a detector and a segmentor, and report, in one '
+        'go.',
+    ),
+    'digit-scenes': (
+        'digit_scenes',
+        'Generate the DigitScenes data set (COCO, label maps, image folder).',
+    ),
+    'doctor': (
+        'doctor',
+        'Say what is installed, what is wrong with it and how to mend it.',
+    ),
+    'inspect': (
+        'inspect',
+        'Say what a checkpoint holds, released or ours, and how to use it.',
+    ),
+    'test': (
+        'test',
+        'Score a checkpoint on the test data of its config, and draw '
+        'predictions.',
+    ),
+    'train': (
+        'train',
+        'Train any config: pretraining, detection, segmentation, '
+        'classification.',
+    ),
+}
+GROUPS = {
+    'data': 'Check a data set, or measure the mean and deviation of its '
+    'pictures.'
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand.
+    """Run a command.
 
     Args:
         argv: The arguments, those of the process by default.
 
     Returns:
-        The exit code; 1 after an error that was told in one line, 130 after
-        an interruption.
+        The exit code; 1 after an error, 130 after an interruption.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    args = _parse(argv)
-    try:
-        return args.run(args)
-    except (UserError, FileNotFoundError) as error:
-        print(f'convmae-mm {args.command}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'\nconvmae-mm {args.command}: interrupted', file=sys.stderr)
-        return 130
+    words = [x for x in argv if not x.startswith('-')]
+    name = next(
+        (x for x in COMMANDS if words[: len(x.split())] == x.split()), ''
+    )
+
+    def run() -> int:
+        args = _parse(argv, name)
+        code: int = args.call(args)
+        return code
+
+    return exit_code(run, name, debug='--debug' in argv)
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: list[str], chosen: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='convmae-mm',
         description='ConvMAE: pretrain, detect, segment, classify.',
@@ -48,22 +94,29 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--version', action='version', version=f'%(prog)s {__version__}'
     )
-    commands = parser.add_subparsers(
-        dest='command', metavar='command', required=True
-    )
-    chosen = next((x for x in argv if not x.startswith('-')), None)
-    for file in sorted(Path(__file__).parent.glob('[!_]*.py')):
-        name = file.stem.replace('_', '-')
-        summary = _summary(file)
-        command = commands.add_parser(name, help=summary, description=summary)
+    commands = {'': _subparsers(parser, 'command')}
+    for name, (file, summary) in COMMANDS.items():
+        group, _, word = name.rpartition(' ')
+        if group not in commands:
+            text = GROUPS[group]
+            child = commands[''].add_parser(group, help=text, description=text)
+            commands[group] = _subparsers(child, 'action')
+        command = commands[group].add_parser(
+            word, help=summary, description=summary
+        )
         if name == chosen:
-            module = importlib.import_module(f'{__name__}.{file.stem}')
+            module = importlib.import_module(f'{__name__}.{file}')
             module.configure(command)
-            command.set_defaults(run=module.run)
+            command.add_argument(
+                '--debug',
+                action='store_true',
+                help='show where an error comes from',
+            )
+            command.set_defaults(call=module.run)
     return parser.parse_args(argv)
 
 
-def _summary(file: Path) -> str:
-    """First line of the docstring of a module, without importing it."""
-    docstring = ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
-    return docstring.partition('\n')[0]
+def _subparsers(
+    parser: argparse.ArgumentParser, what: str
+) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    return parser.add_subparsers(metavar=what, required=True)

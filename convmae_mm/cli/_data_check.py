@@ -100,19 +100,16 @@ def run(args: argparse.Namespace) -> int:
     """Check and report; 1 if there is an error."""
     from convmae_mm.data_check import Examiner, check_data
 
-    try:
-        report = check_data(
-            args.path,
-            None if args.layout == 'auto' else args.layout,
-            own_parts(args),
-            Examiner(
-                sample=None if args.full else args.sample,
-                seed=args.seed,
-                workers=args.workers,
-            ),
-        )
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    report = check_data(
+        args.path,
+        None if args.layout == 'auto' else args.layout,
+        own_parts(args),
+        Examiner(
+            sample=None if args.full else args.sample,
+            seed=args.seed,
+            workers=args.workers,
+        ),
+    )
     if args.json:
         print(json.dumps(report.as_json(), indent=2))
     else:

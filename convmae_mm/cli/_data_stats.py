@@ -96,12 +96,7 @@ def run(args: argparse.Namespace) -> int:
     def show(items: Iterable[Path]) -> Iterable[Path]:
         return track(items, 'pictures', total=len(files), console=errors)
 
-    try:
-        measured = channel_statistics(
-            files, args.read, args.channels_first, show
-        )
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    measured = channel_statistics(files, args.read, args.channels_first, show)
     for reason in measured.bad:
         errors.print(reason, style='red', soft_wrap=True, markup=False)
     if args.json:

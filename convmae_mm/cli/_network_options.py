@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from convmae_mm.cli.digit_scenes import parse_size
-from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
     from convmae_mm.checkpoint import LoadedFile
@@ -72,17 +68,6 @@ def network_options(args: argparse.Namespace) -> dict[str, Any]:
     """Those of the options that were given."""
     given = {name: getattr(args, name, None) for name in _OPTIONS}
     return {name: x for name, x in given.items() if x is not None}
-
-
-@contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Turn what is wrong with a file into an error for the user."""
-    from convmae_mm.checkpoint import CheckpointError
-
-    try:
-        yield
-    except (CheckpointError, UnpicklingError) as error:
-        raise UserError(str(error)) from error
 
 
 def stored_pooling(loaded: LoadedFile) -> str | None:

@@ -14,7 +14,6 @@ from convmae_mm.cli._network_options import (
     add_network_options,
     network_options,
     stored_pooling,
-    told_in_one_line,
 )
 from convmae_mm.errors import UserError
 
@@ -66,10 +65,9 @@ def run(args: argparse.Namespace) -> int:
     target, form = choose_target(args.out, args.format)
     if target is not None:
         check_free(target, args.force)
-    with told_in_one_line():
-        loaded = load_weights_file(args.file)
-        weights = convert(loaded, args.to, args.pooling, args.img_size)
-        meta = describe(loaded, weights, args.to, network_options(args))
+    loaded = load_weights_file(args.file)
+    weights = convert(loaded, args.to, args.pooling, args.img_size)
+    meta = describe(loaded, weights, args.to, network_options(args))
     folder = args.out if target is None else target.parent
     folder.mkdir(parents=True, exist_ok=True)
     # Written under another name: whole or not at all.

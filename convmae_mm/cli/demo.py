@@ -60,15 +60,11 @@ def run(args: argparse.Namespace) -> int:
         write_report(args.work_dir)
         return 0
     from convmae_mm.demo import run_demo
-    from convmae_mm.errors import UserError
 
     chosen = {
         name: getattr(args, name)
         for name in ('seed', 'train_scenes', 'val_scenes')
         if getattr(args, name) is not None
     }
-    try:
-        run_demo(args.work_dir, fast=args.fast, jobs=args.jobs, **chosen)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    run_demo(args.work_dir, fast=args.fast, jobs=args.jobs, **chosen)
     return 0

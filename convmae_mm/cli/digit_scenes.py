@@ -6,8 +6,6 @@ import argparse
 import re
 from pathlib import Path
 
-from convmae_mm.errors import UserError
-
 
 def parse_size(text: str) -> tuple[int, int]:
     """'128' or '96x128' (height x width) to (height, width)."""
@@ -78,20 +76,17 @@ def run(args: argparse.Namespace) -> int:
     """Generate; raises ``UserError`` for what the user can mend."""
     from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 
-    try:
-        written = generate_digit_scenes(
-            args.out,
-            train=args.train,
-            val=args.val,
-            size=args.size,
-            seed=args.seed,
-            crop_size=args.crop_size,
-            crops_per_scene=args.crops_per_scene,
-            workers=args.workers,
-            overwrite=args.overwrite,
-        )
-    except (FileExistsError, ValueError) as error:
-        raise UserError(str(error)) from error
+    written = generate_digit_scenes(
+        args.out,
+        train=args.train,
+        val=args.val,
+        size=args.size,
+        seed=args.seed,
+        crop_size=args.crop_size,
+        crops_per_scene=args.crops_per_scene,
+        workers=args.workers,
+        overwrite=args.overwrite,
+    )
     state = 'written' if written else 'already complete, left alone'
     print(f'{args.out}: {state}')
     return 0

@@ -1,4 +1,4 @@
-"""Say what a checkpoint holds, released or ours, and how to use it."""
+"""The command ``inspect``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from convmae_mm.cli._network_options import (
     add_network_options,
     network_options,
     stored_pooling,
-    told_in_one_line,
 )
 
 if TYPE_CHECKING:
@@ -62,9 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from convmae_mm.cli._ready_config import backbone_text, whole_text
 
     options = network_options(args)
-    with told_in_one_line():
-        loaded = load_weights_file(args.file)
-        network, problem = _describe(loaded.weights, options)
+    loaded = load_weights_file(args.file)
+    network, problem = _describe(loaded.weights, options)
     console = Console()
     table = Table('what', 'found', title='convmae-mm inspect')
     rows = describe_file(loaded, args.file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from convmae_mm.errors import ConfigError
+
 from .examiner import Examiner
 from .layouts import LAYOUTS, Part, recognise
 from .report import Report
@@ -31,15 +33,17 @@ def check_data(
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If there is no such layout, or none can be recognised.
+        ConfigError: If there is no such layout, or none can be recognised.
     """
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f'data set {root} does not exist')
     if parts and layout is not None:
-        raise ValueError(f'{layout=} and parts of your own exclude each other')
+        raise ConfigError(
+            f'{layout=} and parts of your own exclude each other'
+        )
     if layout not in (None, *LAYOUTS):
-        raise ValueError(f'{layout=} must be one of {sorted(LAYOUTS)}')
+        raise ConfigError(f'{layout=} must be one of {sorted(LAYOUTS)}')
     name = OWN_LAYOUT if parts else layout or recognise(root)
     report = Report(root=str(root), layout=name)
     for part in parts or LAYOUTS[name](root, report):

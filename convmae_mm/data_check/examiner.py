@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from convmae_mm.errors import ConfigError
+
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -38,11 +40,11 @@ class Examiner:
         progress: bool = True,
     ) -> None:
         if sample is not None and sample < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'{sample=} must be at least 1, or None for all files'
             )
         if workers < 1:
-            raise ValueError(f'{workers=} must be at least 1')
+            raise ConfigError(f'{workers=} must be at least 1')
         self.sample = sample
         self.seed = seed
         self.workers = workers

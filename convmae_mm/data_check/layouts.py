@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from convmae_mm.errors import DataError
+
 from . import public_sets as known
 from .class_folders import ClassFolders
 from .coco_file import ExpectedClasses
@@ -201,7 +203,7 @@ def recognise(root: Path) -> str:
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it looks like none of them; says how to tell.
+        DataError: If it looks like none of them; says how to tell.
     """
     if not root.is_dir():
         raise FileNotFoundError(f'data set {root} does not exist')
@@ -212,7 +214,7 @@ def recognise(root: Path) -> str:
     seen = ', '.join(names[:8]) or 'nothing'
     inside = [x for x in root.iterdir() if x.is_dir() and _recognise(x)]
     advice = f'did you mean {inside[0]}? ' if len(inside) == 1 else ''
-    raise ValueError(
+    raise DataError(
         f'{root} looks like none of {", ".join([*_SIGNS, "imagenet"])}; it '
         f'holds {seen}: {advice}Name the layout with --layout, or the parts '
         'of your own set with --ann-file and --images, or --images and '

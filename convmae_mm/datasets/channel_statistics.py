@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from convmae_mm.errors import ConfigError, DataError
+
 from .load_multi_channel_image import ARRAY_EXTENSIONS, read_channels
 from .load_rgb_image import UndecodableImageError, read_rgb
 
@@ -96,10 +98,10 @@ def channel_statistics(
         track: Wraps the files to show progress.
 
     Raises:
-        ValueError: If no file can be read, or their channels differ.
+        DataError: If no file can be read, or their channels differ.
     """
     if reader not in READERS:
-        raise ValueError(f'{reader=} must be one of {READERS}')
+        raise ConfigError(f'{reader=} must be one of {READERS}')
     if reader == 'auto':
         reader = choose_reader(files, channels_first)
     total: PixelSum | None = None
@@ -115,14 +117,14 @@ def channel_statistics(
             continue
         new = sum_pixels(pixels)
         if total is not None and new.mean.shape != total.mean.shape:
-            raise ValueError(
+            raise DataError(
                 f'{file} has {len(new.mean)} channels and those before it '
                 f'have {len(total.mean)}: one network takes one number of '
                 'channels'
             )
         total = new if total is None else total.join(new)
     if total is None:
-        raise ValueError(
+        raise DataError(
             f'none of {len(files)} pictures can be read'
             + (f', for example: {bad[0]}' if bad else '')
         )

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from convmae_mm.errors import ConfigError, DataError
+
 IMAGE_EXTENSIONS = (
     '.bmp',
     '.jpeg',
@@ -68,12 +70,12 @@ def _select(
 def check_extensions(extensions: Sequence[str]) -> tuple[str, ...]:
     """Refuse extensions that could match nothing."""
     if isinstance(extensions, str) or not extensions:
-        raise ValueError(
+        raise ConfigError(
             f"{extensions=} must be a list of one or more, such as ['.jpg']"
         )
     for extension in extensions:
         if not extension.startswith('.'):
-            raise ValueError(f'{extension=} must begin with a dot')
+            raise ConfigError(f'{extension=} must begin with a dot')
     return tuple(extensions)
 
 
@@ -130,7 +132,7 @@ def read_list(list_file: Path, folder: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: no such list.
-        ValueError: it names no file.
+        DataError: it names no file.
     """
     if not list_file.is_file():
         raise FileNotFoundError(
@@ -140,7 +142,7 @@ def read_list(list_file: Path, folder: Path) -> list[str]:
     lines = list_file.read_text(encoding='utf-8').splitlines()
     names = [line.strip() for line in lines if line.strip()]
     if not names:
-        raise ValueError(
+        raise DataError(
             f'list of pictures {list_file.absolute()} is empty: write one '
             'path a line'
         )

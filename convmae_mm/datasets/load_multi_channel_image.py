@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
+from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.registry import TRANSFORMS
 
 from .load_rgb_image import UndecodableImageError
@@ -57,13 +58,13 @@ def read_channels(path: str, channels_first: bool = False) -> np.ndarray:
 
 def _check_pixels(pixels: np.ndarray) -> None:
     if pixels.dtype.kind not in 'biuf':
-        raise ValueError(f'{pixels.dtype} is no type of pixels')
+        raise DataError(f'{pixels.dtype} is no type of pixels')
     if 0 in pixels.shape:
-        raise ValueError(f'an array of shape {pixels.shape} has no pixels')
+        raise DataError(f'an array of shape {pixels.shape} has no pixels')
     if pixels.dtype.kind == 'f':
         bad = int((~np.isfinite(pixels)).sum())
         if bad:
-            raise ValueError(
+            raise DataError(
                 f'{bad} of {pixels.size} values are infinite or not numbers; '
                 'replace them'
             )
@@ -74,7 +75,7 @@ def _read_array(path: str, channels_first: bool) -> np.ndarray:
     if array.ndim == 2:
         return array[..., None]
     if array.ndim != 3:
-        raise ValueError(
+        raise DataError(
             f'an array of shape {array.shape} is neither (H, W) nor '
             f'{"(C, H, W)" if channels_first else "(H, W, C)"}'
         )
@@ -92,7 +93,7 @@ def _read_tiff(path: str) -> np.ndarray:
         return pixels[..., None]
     others = [x for x in axes if x not in 'YX']
     if pixels.ndim != 3 or len(others) != 1:
-        raise ValueError(
+        raise DataError(
             f'a TIFF of axes {axes} and shape {pixels.shape} is no picture '
             'with channels'
         )
@@ -137,10 +138,10 @@ class LoadMultiChannelImage(BaseTransform):
         channels_first: bool = False,
     ) -> None:
         if in_channels < 1:
-            raise ValueError(f'{in_channels=} must be at least 1')
+            raise ConfigError(f'{in_channels=} must be at least 1')
         chosen = range(in_channels) if channels is None else channels
         if not chosen or not all(0 <= x < in_channels for x in chosen):
-            raise ValueError(
+            raise ConfigError(
                 f'{channels=} must be numbers of channels, 0 to '
                 f'{in_channels - 1}'
             )

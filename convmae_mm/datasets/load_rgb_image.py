@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
+from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.registry import TRANSFORMS
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
@@ -23,7 +24,7 @@ def _grey16_to_8(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise ValueError(
+        raise DataError(
             f'grey values from {low} to {high} are outside 16 bits; convert '
             'the picture to 8 or 16 bits'
         )
@@ -36,7 +37,7 @@ def _to_rgb(
     if image.mode.startswith('I'):
         image = _grey16_to_8(image)
     if image.mode == 'F':
-        raise ValueError(
+        raise DataError(
             'floating-point pixels have no defined range; convert the '
             'picture to 8 or 16 bits'
         )
@@ -124,7 +125,7 @@ class LoadRGBImage(BaseTransform):
             ``min_side >= s / sqrt(a / r)``: 579 for 224 pixels, 0.2 and 4/3.
 
     Raises:
-        ValueError: For a wrong option.
+        ConfigError: For a wrong option.
     """
 
     def __init__(
@@ -134,13 +135,13 @@ class LoadRGBImage(BaseTransform):
         min_side: int | None = None,
     ) -> None:
         if channel_order not in CHANNEL_ORDERS:
-            raise ValueError(
+            raise ConfigError(
                 f'{channel_order=} must be one of {CHANNEL_ORDERS}'
             )
         if len(background) != 3 or not all(0 <= c <= 255 for c in background):
-            raise ValueError(f'{background=} must be three of 0 to 255')
+            raise ConfigError(f'{background=} must be three of 0 to 255')
         if min_side is not None and min_side < 1:
-            raise ValueError(f'{min_side=} must be at least 1 pixel, or None')
+            raise ConfigError(f'{min_side=} must be at least 1 pixel, or None')
         self.channel_order = channel_order
         self.min_side = min_side
         red, green, blue = background

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.registry import TRANSFORMS
 
 
@@ -29,11 +30,11 @@ class NormalizeChannels(BaseTransform):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         if len(mean) != len(std) or not mean:
-            raise ValueError(
+            raise ConfigError(
                 f'{mean=} and {std=} must have one value for each channel'
             )
         if min(std) <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f'{std=} must be positive; leave out a channel that is '
                 'constant'
             )
@@ -44,11 +45,11 @@ class NormalizeChannels(BaseTransform):
         """Normalise ``results['img']``.
 
         Raises:
-            ValueError: If it has another number of channels.
+            DataError: If it has another number of channels.
         """
         image = results['img']
         if image.shape[2:] != self.mean.shape:
-            raise ValueError(
+            raise DataError(
                 f'an image of shape {image.shape} needs one mean for each '
                 f'channel, not {len(self.mean)}'
             )

@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from PIL import Image
 
+from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.registry import TRANSFORMS
 
 
@@ -35,7 +36,7 @@ class RandomResizedCrop(BaseTransform):
             one with an aspect ratio within the range is taken.
 
     Raises:
-        ValueError: For a wrong option.
+        ConfigError: For a wrong option.
     """
 
     def __init__(
@@ -47,23 +48,23 @@ class RandomResizedCrop(BaseTransform):
     ) -> None:
         sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
         if len(sides) != 2 or min(sides) < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'{scale=} must be a number of pixels or (height, width)'
             )
         low, high = crop_ratio_range
         if not 0 < low <= high <= 1:
-            raise ValueError(
+            raise ConfigError(
                 f'{crop_ratio_range=} must be (low, high) with 0 < low <= '
                 'high <= 1'
             )
         low, high = aspect_ratio_range
         if not 0 < low <= high:
-            raise ValueError(
+            raise ConfigError(
                 f'{aspect_ratio_range=} must be (low, high) with 0 < low <= '
                 'high'
             )
         if max_attempts < 0:
-            raise ValueError(f'{max_attempts=} must be at least 0')
+            raise ConfigError(f'{max_attempts=} must be at least 0')
         self.scale = sides
         self.crop_ratio_range = tuple(crop_ratio_range)
         self.aspect_ratio_range = tuple(aspect_ratio_range)
@@ -73,11 +74,11 @@ class RandomResizedCrop(BaseTransform):
         """Replace ``results['img']`` by a resized part of it.
 
         Raises:
-            ValueError: For pixels that Pillow cannot resize.
+            DataError: For pixels that Pillow cannot resize.
         """
         image = results['img']
         if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)):
-            raise ValueError(
+            raise DataError(
                 f'{image.dtype} pixels of shape {image.shape} cannot be '
                 'resized by Pillow, which takes uint8, (H, W, 3) or (H, W); '
                 "use type='mmpretrain.RandomResizedCrop', backend='cv2'"

@@ -15,6 +15,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from rich.progress import track
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.registry import DATASETS
 
 from .image_files import (
@@ -113,16 +114,16 @@ class UnlabelledImageFolder(BaseDataset):
         if isinstance(data_prefix, str):
             data_prefix = {'img_path': data_prefix}
         if data_prefix.keys() != {'img_path'}:
-            raise ValueError(
+            raise ConfigError(
                 f'{data_prefix=} must be a folder or dict(img_path=folder)'
             )
         if pattern is not None and ann_file:
-            raise ValueError(
+            raise ConfigError(
                 f'{pattern=} and {ann_file=} exclude each other: files come '
                 'from a pattern or from a list'
             )
         if not 0 <= max_bad_fraction <= 1:
-            raise ValueError(f'{max_bad_fraction=} must be from 0 to 1')
+            raise ConfigError(f'{max_bad_fraction=} must be from 0 to 1')
         self.patterns = [pattern] if isinstance(pattern, str) else pattern
         self.extensions = check_extensions(extensions)
         self.max_bad_fraction = max_bad_fraction

@@ -21,7 +21,7 @@ from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
 )
-from convmae_mm.errors import UserError
+from convmae_mm.errors import ConfigError, UserError
 from convmae_mm.version import __version__
 
 from .board import Board
@@ -82,7 +82,7 @@ class Pipeline:
 
     def __init__(self, folder: Path, board: Board, jobs: int) -> None:
         if jobs < 1:
-            raise ValueError(f'{jobs=} must be at least 1')
+            raise ConfigError(f'{jobs=} must be at least 1')
         self.folder = folder
         self.jobs = jobs
         self.records = Records(folder / RECORDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convmae_mm.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class DemoSettings:
@@ -16,7 +18,7 @@ class DemoSettings:
         max_epochs: Length of every training, instead of what its config says.
 
     Raises:
-        ValueError: For a number out of range.
+        ConfigError: For a number out of range.
     """
 
     train_scenes: int = 1000
@@ -27,11 +29,11 @@ class DemoSettings:
     def __post_init__(self) -> None:
         for name in ('train_scenes', 'val_scenes'):
             if getattr(self, name) < 2:
-                raise ValueError(f'{name}={getattr(self, name)} must be >= 2')
+                raise ConfigError(f'{name}={getattr(self, name)} must be >= 2')
         if self.seed < 0:
-            raise ValueError(f'seed={self.seed} must be >= 0')
+            raise ConfigError(f'seed={self.seed} must be >= 0')
         if self.max_epochs is not None and self.max_epochs < 1:
-            raise ValueError(f'max_epochs={self.max_epochs} must be >= 1')
+            raise ConfigError(f'max_epochs={self.max_epochs} must be >= 1')
 
 
 # Shows in a minute that everything works, and nothing else: the scores of so

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from convmae_mm import apis
 from convmae_mm.apis.config import load_config, reject_sync_bn
+from convmae_mm.apis.options import RunOptions
 from convmae_mm.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -300,11 +301,11 @@ def test_no_gpu_means_gloo_and_no_device_ids(config, monkeypatch):
     monkeypatch.setattr(
         'convmae_mm.apis.config.has_accelerator', lambda: False
     )
-    cfg = load_config(config, launcher='pytorch')
+    cfg = load_config(config, RunOptions(launcher='pytorch'))
     assert cfg.env_cfg.dist_cfg.backend == 'gloo'
     assert cfg.model_wrapper_cfg.device_ids is None
     with pytest.raises(ValueError, match='assigns GPUs'):
-        load_config(config, launcher='slurm')
+        load_config(config, RunOptions(launcher='slurm'))
 
 
 def test_sync_bn_on_cpus_is_refused_by_name():

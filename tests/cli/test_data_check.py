@@ -138,7 +138,7 @@ def test_nothing_wrong_says_so(root, capsys):
 def test_options_that_cannot_act_are_refused(root, options, message, capsys):
     assert call(root, *options) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith('convmae-mm data: ')
+    assert printed.startswith('convmae-mm data check: ')
     assert message in printed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from convmae_mm import cli
+from convmae_mm.errors import DataError, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,14 +52,22 @@ def test_a_broken_environment_points_to_the_doctor(tmp_path: Path) -> None:
     assert 'Traceback' not in result.stderr
 
 
-def test_every_module_is_a_subcommand() -> None:
-    folder = Path(cli.__file__).parent
-    for file in folder.glob('[!_]*.py'):
-        name = file.stem.replace('_', '-')
-        with pytest.raises(SystemExit) as caught:
-            cli.main([name, '--help'])
-        assert caught.value.code == 0
-        assert cli._summary(file).endswith('.')
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_every_command_has_help(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*name.split(), '--help'])
+    assert caught.value.code == 0
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert cli.COMMANDS[name][1] in printed
+    assert '--debug' in printed
+
+
+def test_no_module_is_left_out_of_the_table() -> None:
+    """One that is no command has an underscore."""
+    files = Path(cli.__file__).parent.glob('[!_]*.py')
+    assert {x.stem for x in files} <= {x[0] for x in cli.COMMANDS.values()}
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,12 +77,36 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert 'no-such-command' in capsys.readouterr().err
 
 
+def fail_with(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> int:
+    """The exit code of a command that raises an error."""
+    from convmae_mm.cli import doctor
+
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(doctor, 'run', fail)
+    return cli.main(['doctor', *options])
+
+
 @pytest.mark.parametrize(
     ('error', 'code', 'said'),
     [
-        (cli.UserError('no such class'), 1, 'no such class'),
-        (FileNotFoundError(2, 'No such file', 'a.py'), 1, "'a.py'"),
+        (UserError('no such class'), 1, 'no such class'),
+        (FileNotFoundError(2, 'No such file', 'a.py'), 1, 'a.py: No such'),
+        (FileExistsError('data: finished'), 1, 'data: finished'),
         (KeyboardInterrupt(), 130, 'interrupted'),
+        (
+            DataError(
+                'Caught DataError in DataLoader worker process 0.\nOriginal '
+                'Traceback (most recent call last):\n  File "x.py"\n'
+                'convmae_mm.errors.DataError: a.jpg: it is: empty'
+            ),
+            1,
+            'doctor: a.jpg: it is: empty',
+        ),
+        (MemoryError('40 GiB'), 1, 'batch_size'),
     ],
 )
 def test_known_errors_are_one_line(
@@ -82,25 +116,71 @@ def test_known_errors_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from convmae_mm.cli import doctor
-
-    def fail(args: argparse.Namespace) -> int:
-        raise error
-
-    monkeypatch.setattr(doctor, 'run', fail)
-    assert cli.main(['doctor']) == code
+    assert fail_with(error, monkeypatch) == code
     printed = capsys.readouterr().err.strip()
     assert said in printed
     assert '\n' not in printed
     assert printed.startswith('convmae-mm doctor: ')
 
 
-def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize('named', [True, False])
+def test_a_disk_that_takes_no_more_is_told_with_what_is_free(
+    named: bool,
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The system names the file when it opens it, not when it writes."""
     from convmae_mm.cli import doctor
 
+    path = tmp_path / 'epoch_1.pth'
+
     def fail(args: argparse.Namespace) -> int:
-        raise ZeroDivisionError
+        text = os.strerror(number)
+        with open(path, 'wb') as file:
+            assert file.writable()
+            if named:
+                raise OSError(number, text, str(path))
+            raise OSError(number, text)
 
     monkeypatch.setattr(doctor, 'run', fail)
-    with pytest.raises(ZeroDivisionError):
-        cli.main(['doctor'])
+    assert cli.main(['doctor']) == 1
+    printed = capsys.readouterr().err.strip()
+    assert re.fullmatch(
+        rf'convmae-mm doctor: {path}: {os.strerror(number)} '
+        r'\([\d,.]+ MiB free\)',
+        printed,
+    )
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail_with(UserError('no class'), monkeypatch, '--debug') == 1
+    printed = capsys.readouterr().err
+    assert 'Traceback' in printed
+    assert printed.endswith('convmae-mm doctor: no class\n')
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail_with(ZeroDivisionError('by 0'), monkeypatch) == 1
+    printed = capsys.readouterr().err.strip()
+    assert '\n' not in printed
+    assert 'ZeroDivisionError: by 0 (unexpected; ' in printed
+    assert '--debug' in printed
+    found = re.search(r'traceback is in (\S+),', printed)
+    assert found is not None
+    assert 'raise error' in Path(found[1]).read_text()
+
+
+def test_a_pipe_that_nobody_reads_is_no_error() -> None:
+    code = 'import sys, _convmae_mm_main as m; sys.exit(m.main())'
+    command = f'"{sys.executable}" -c "{code}" --help | true'
+    done = subprocess.run(
+        ['bash', '-c', command], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stderr == ''

@@ -22,6 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from convmae_mm.errors import ConfigError
+
 from .composition import compose_scene
 from .settings import DigitScenesSettings
 from .sources import CLASSES, PHOTOS, SPLITS, load_sources
@@ -243,10 +245,10 @@ def generate_digit_scenes(
 
     Raises:
         FileExistsError: ``root`` holds something else.
-        ValueError: a setting is out of range.
+        ConfigError: a setting is out of range.
     """
     if workers < 1:
-        raise ValueError(f'{workers=} must be >= 1')
+        raise ConfigError(f'{workers=} must be >= 1')
     settings = DigitScenesSettings(
         train, val, (size[0], size[1]), seed, crop_size, crops_per_scene
     )

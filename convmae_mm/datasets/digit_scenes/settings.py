@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from convmae_mm.errors import ConfigError
+
 from .composition import SceneStyle
 
 # Raised whenever the same settings begin to give other pictures.
@@ -35,16 +37,16 @@ class DigitScenesSettings:
     def __post_init__(self) -> None:
         for name in ('train', 'val', 'crops_per_scene'):
             if getattr(self, name) < 1:
-                raise ValueError(f'{name}={getattr(self, name)} must be >= 1')
+                raise ConfigError(f'{name}={getattr(self, name)} must be >= 1')
         if len(self.size) != 2 or min(self.size) < 32:
-            raise ValueError(
+            raise ConfigError(
                 f'size={self.size} must be (height, width), both >= 32: '
                 'digits in smaller scenes are illegible'
             )
         if self.crop_size < 16:
-            raise ValueError(f'crop_size={self.crop_size} must be >= 16')
+            raise ConfigError(f'crop_size={self.crop_size} must be >= 16')
         if self.seed < 0:
-            raise ValueError(f'seed={self.seed} must be >= 0')
+            raise ConfigError(f'seed={self.seed} must be >= 0')
 
     def num_scenes(self, split: str) -> int:
         """Scenes of 'train' or 'val'."""

@@ -13,6 +13,8 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
+from convmae_mm.errors import ConfigError
+
 CLASSES = (
     'zero',
     'one',
@@ -105,7 +107,7 @@ def load_sources(split: str) -> Sources:
         split: 'train' or 'val'; the two share no digit and no photo.
     """
     if split not in SPLITS:
-        raise ValueError(f'{split=} must be one of {SPLITS}')
+        raise ConfigError(f'{split=} must be one of {SPLITS}')
     # Imported late: it takes a second, and naming CLASSES needs none of it.
     from sklearn.datasets import load_digits
 
