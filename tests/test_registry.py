@@ -13,11 +13,14 @@ NAME = 'segmentation/upernet_convmae-base_160k_ade20k-512x512.py'
 
 def test_configs_of_the_package_can_be_inherited(tmp_path: Path) -> None:
     mine = tmp_path / 'mine.py'
-    mine.write_text(f"_base_ = 'convmae_mm::{NAME}'\nmax_iters = 7\n")
+    mine.write_text(
+        f"_base_ = 'convmae_mm::{NAME}'\n"
+        'model = dict(backbone=dict(in_channels=7))\n'
+    )
     config = Config.fromfile(mine)
-    assert config.max_iters == 7
+    assert config.model.backbone.in_channels == 7
     assert config.model.backbone.type == 'convmae_mm.ConvMAE'
-    assert get_config(f'convmae_mm::{NAME}').max_iters == 160_000
+    assert get_config(f'convmae_mm::{NAME}').train_cfg.max_iters == 160_000
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,6 @@ _base_ = [
 ]
 default_scope = 'mmpretrain'
 
-batch_size = 8 * 512
-max_epochs = 90
-warmup_epochs = 10
-
 model = dict(
     backbone=dict(
         frozen_stages=3,
@@ -38,7 +34,7 @@ optim_wrapper = dict(
     loss_scale=1.0,
     optimizer=dict(
         type='LARS',
-        lr=0.1 * batch_size / 256,
+        lr=0.1 * 8 * 512 / 256,
         momentum=0.9,
         weight_decay=0.0,
     ),
@@ -50,25 +46,24 @@ optim_wrapper = dict(
         }
     ),
 )
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=90)
 param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-4,
         by_epoch=True,
         begin=0,
-        end=warmup_epochs,
+        end=10,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=max_epochs - warmup_epochs,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
+        begin=10,
+        end=train_cfg['max_epochs'],
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-auto_scale_lr = dict(enable=False, base_batch_size=batch_size)
+auto_scale_lr = dict(enable=False, base_batch_size=8 * 512)

@@ -22,9 +22,9 @@ model = dict(
         collate_fn=dict(type='default_collate'),
         dataset=dict(
             type='ImageNet',
-            data_root=_base_.data_root,
+            data_root=_base_.val_dataloader.dataset.data_root,
             split='train',
-            pipeline=_base_.test_pipeline,
+            pipeline=_base_.val_dataloader.dataset.pipeline,
         ),
     ),
 )

@@ -1,27 +1,19 @@
-# Fine-tune ConvMAE-H on ImageNet-1K: the recipe of ConvMAE-B with the
-# length, layer decay and drop path that MAE gives ViT-H. The authors' own
-# for their v2 encoder (88.0 %) is not published.
+# Fine-tune ConvMAE-H on ImageNet-1K as ConvMAE-L, with the drop path that MAE
+# gives ViT-H. The authors' own recipe for their v2 encoder (88.0 %) is not
+# published.
 # Another encoder: --cfg-options model.backbone.init_cfg.checkpoint=FILE
 # From scratch:    --cfg-options model.backbone.init_cfg=None
-_base_ = [
-    '../_base_/models/convmae-huge_classifier.py',
-    '../_base_/datasets/imagenet_finetune_224.py',
-    '../_base_/schedules/imagenet_50e_layer-decay_batch-1024.py',
-]
-default_scope = 'mmpretrain'
+_base_ = ['./convmae-large_8xb128-amp-coslr-50e_in1k.py']
 
 model = dict(
     backbone=dict(
+        arch='huge',
+        drop_path_rate=0.3,
         init_cfg=dict(
-            type='convmae_mm.PretrainedConvMAE',
             checkpoint='work_dirs/convmae-huge_24xb128-amp-coslr-200e_in1k/'
             'epoch_200.pth',
         ),
     ),
-    train_cfg=dict(
-        augments=[
-            dict(type='Mixup', alpha=0.8),
-            dict(type='CutMix', alpha=1.0),
-        ]
-    ),
+    neck=dict(in_channels=1280),
+    head=dict(in_channels=1280),
 )

@@ -4,8 +4,10 @@
 # Another encoder: --cfg-options model.backbone.init_cfg.checkpoint=FILE
 # From scratch:    --cfg-options model.backbone.init_cfg=None
 _base_ = [
-    '../_base_/models/mask-rcnn_convmae-base-mimdet_fpn.py',
+    '../_base_/models/mask-rcnn_convmae-base_fpn.py',
     '../_base_/datasets/coco-instance_lsj-1024-grey.py',
     '../_base_/schedules/coco_25e_cosine_batch-32.py',
 ]
 default_scope = 'mmdet'
+
+model = dict(backbone=dict(mode='mimdet'))

@@ -1,10 +1,22 @@
 # Mask R-CNN on ConvMAE-L, as released detector 1.
-# 8 GPUs x 4 pictures, 25 epochs.
 # Another encoder: --cfg-options model.backbone.init_cfg.checkpoint=FILE
 # From scratch:    --cfg-options model.backbone.init_cfg=None
-_base_ = [
-    '../_base_/models/mask-rcnn_convmae-large-mimdet_fpn.py',
-    '../_base_/datasets/coco-instance_lsj-1024-grey.py',
-    '../_base_/schedules/coco_25e_cosine_batch-32.py',
-]
-default_scope = 'mmdet'
+_base_ = ['./mask-rcnn_convmae-base-mimdet_fpn_lsj-25e_coco.py']
+
+model = dict(
+    backbone=dict(
+        arch='large',
+        # Four global blocks, evenly spread, as in ConvMAE-B; for 23 blocks
+        # nothing is published.
+        window_block_indexes=[
+            index for index in range(23) if index not in (0, 7, 14, 22)
+        ],
+        # as ViTDet gives ViT-L
+        drop_path_rate=0.4,
+        init_cfg=dict(
+            checkpoint='work_dirs/convmae-large_24xb128-amp-coslr-200e_in1k/'
+            'epoch_200.pth',
+        ),
+    ),
+    neck=dict(in_channels=[384, 768, 1024, 1024]),
+)

@@ -5,10 +5,6 @@
 #     model.init_cfg.checkpoint=FILE
 _base_ = ['./convmae-base_24xb128-amp-coslr-1600e_in1k.py']
 
-batch_size = 64
-max_epochs = 100
-warmup_epochs = 5
-
 model = dict(
     init_cfg=dict(
         type='convmae_mm.PretrainedConvMAE',
@@ -18,24 +14,21 @@ model = dict(
 )
 # Photos of megapixels are decoded at a half or a quarter, never so small that
 # a crop would have to be enlarged.
-train_pipeline = [
-    dict(_base_.train_pipeline[0], min_side=579),
-    *_base_.train_pipeline[1:],
-]
 train_dataloader = dict(
-    batch_size=batch_size,
-    dataset=dict(data_root='data/own_images/', pipeline=train_pipeline),
+    batch_size=64,
+    dataset=dict(
+        data_root='data/own_images/',
+        pipeline=[
+            dict(_base_.train_dataloader.dataset.pipeline[0], min_side=579),
+            *_base_.train_dataloader.dataset.pipeline[1:],
+        ],
+    ),
 )
 # Half the base rate: the weights have arrived somewhere already.
-optim_wrapper = dict(optimizer=dict(lr=0.75e-4 * batch_size / 256))
+optim_wrapper = dict(optimizer=dict(lr=0.75e-4 * 64 / 256))
 param_scheduler = [
-    dict(_base_.param_scheduler[0], end=warmup_epochs),
-    dict(
-        _base_.param_scheduler[1],
-        T_max=max_epochs - warmup_epochs,
-        begin=warmup_epochs,
-        end=max_epochs,
-    ),
+    dict(_base_.param_scheduler[0], end=5),
+    dict(_base_.param_scheduler[1], begin=5, end=100),
 ]
-train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(base_batch_size=batch_size)
+train_cfg = dict(max_epochs=100)
+auto_scale_lr = dict(base_batch_size=64)

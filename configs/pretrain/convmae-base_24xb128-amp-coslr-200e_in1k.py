@@ -1,7 +1,8 @@
 # Pretrain ConvMAE-B on ImageNet-1K, 200 epochs. Fewer GPUs: --auto-scale-lr.
-_base_ = [
-    '../_base_/models/convmae-base_pretrain.py',
-    '../_base_/datasets/imagenet_pretrain_224.py',
-    '../_base_/schedules/imagenet_pretrain_200e_batch-3072.py',
+_base_ = ['./convmae-base_24xb128-amp-coslr-1600e_in1k.py']
+
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=200),
 ]
-default_scope = 'mmpretrain'
+train_cfg = dict(max_epochs=200)

@@ -1,7 +1,6 @@
 # Pretrain ConvMAE-S on ImageNet-1K, 200 epochs. Fewer GPUs: --auto-scale-lr.
-_base_ = [
-    '../_base_/models/convmae-small_pretrain.py',
-    '../_base_/datasets/imagenet_pretrain_224.py',
-    '../_base_/schedules/imagenet_pretrain_200e_batch-3072.py',
-]
-default_scope = 'mmpretrain'
+_base_ = ['./convmae-base_24xb128-amp-coslr-200e_in1k.py']
+
+model = dict(
+    backbone=dict(arch='small'), neck=dict(in_channels=[128, 256, 384])
+)

@@ -2,20 +2,26 @@
 # Another encoder: --cfg-options model.backbone.init_cfg.checkpoint=FILE
 # From scratch:    --cfg-options model.backbone.init_cfg=None
 _base_ = [
-    '../_base_/models/convmae-tiny_classifier.py',
+    '../_base_/models/convmae-base_classifier.py',
     '../_base_/datasets/digit_scenes_classification.py',
     '../_base_/quickstart_runtime.py',
 ]
 default_scope = 'mmpretrain'
 
 model = dict(
+    data_preprocessor=dict(num_classes=10),
     backbone=dict(
+        arch='tiny',
+        img_size=128,
+        drop_path_rate=0.0,
         init_cfg=dict(
             type='convmae_mm.PretrainedConvMAE',
             checkpoint='work_dirs/convmae-tiny_pretrain_digit-scenes/'
             'epoch_20.pth',
-        )
+        ),
     ),
+    neck=dict(in_channels=128),
+    head=dict(num_classes=10, in_channels=128),
 )
 
 optim_wrapper = dict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,10 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher == 'pytorch' and not has_accelerator():
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
+    if cfg.get('visualizer'):
+        # mmengine keeps one for each name: a second run in this process
+        # would write its curves into the folder of the first.
+        cfg.visualizer.name = f'visualizer-{time.time_ns()}'
     if 'runner_type' in cfg:
         # mmengine's runner for strategies such as FSDP; it builds the model
         # when the training starts.

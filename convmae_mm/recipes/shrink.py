@@ -17,6 +17,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from convmae_mm.apis.config import find_config
+from convmae_mm.datasets.digit_scenes import CLASSES
 from convmae_mm.variants import resolve_arch
 
 ENCODER_DIMS = (8, 16, 32)
@@ -206,10 +207,8 @@ def _data_config(scope: str | None) -> Config:
 
 
 def _count_classes(scope: str) -> int:
-    data = _data_config(scope)
-    if scope == 'mmpretrain':
-        return int(data.data_preprocessor.num_classes)
-    return len(data.metainfo.classes)
+    dataset = _data_config(scope).val_dataloader.dataset
+    return len(dataset.get('metainfo', {}).get('classes', CLASSES))
 
 
 def _walk(value: Any, rule: Callable[[str, Any], Any], key: str = '') -> Any:

@@ -296,6 +296,19 @@ def test_a_checkpoint_of_another_model_is_refused(config, tmp_path):
     assert 'missing, such as backbone.blocks1.0' in str(caught.value)
 
 
+def test_runs_of_one_process_keep_their_curves_apart(config, tmp_path):
+    config.write_text(
+        config.read_text()
+        + "visualizer = dict(type='Visualizer', name='visualizer',\n"
+        "    vis_backends=[dict(type='LocalVisBackend')])\n"
+    )
+    for name in ('first', 'second'):
+        work_dir = tmp_path / name
+        options = {'train_cfg.max_epochs': 1}
+        apis.train(config, work_dir=work_dir, cfg_options=options)
+        assert len(logged(work_dir)) == 2
+
+
 def test_no_gpu_means_gloo_and_no_device_ids(config, monkeypatch):
     monkeypatch.setenv('RANK', '0')
     monkeypatch.setattr(

@@ -57,7 +57,6 @@ def test_file_names_are_unique():
     repeated = [
         name for name, count in Counter(names(FILES)).items() if count > 1
     ]
-    assert len(CONFIGS) >= 60
     assert repeated == []
 
 
@@ -80,15 +79,12 @@ def test_the_config_is_self_contained_and_offline(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=names(CONFIGS))
-def test_every_key_is_read_by_the_runner_or_by_the_config_itself(path):
+def test_every_key_is_read_by_the_runner(path):
+    """A variable for the file alone could be overridden in vain."""
     cfg = load(path)
     read = set(inspect.signature(Runner.__init__).parameters)
     read |= RUNNER_CONFIG_KEYS
-    sources = [path, *ancestors_of(path)]
-    text = '\n'.join(source.read_text() for source in sources)
-    # A helper is defined once and used at least once.
-    unused = [key for key in cfg if key not in read and text.count(key) < 2]
-    assert unused == []
+    assert set(cfg) - read == set()
 
 
 def own_statements(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

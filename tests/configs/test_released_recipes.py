@@ -93,15 +93,11 @@ def test_linear_probe() -> None:
 @pytest.mark.parametrize(
     ('file', 'like'),
     [
-        ('mask-rcnn_convmae-base_fpn_lsj-100e_coco.py', DETECTOR1),
+        ('mask-rcnn_convmae-base_fpn_lsj-25e_coco.py', DETECTOR1),
         ('mask-rcnn_convmae-base-mimdet_fpn_lsj-25e-24gb_coco.py', DETECTOR1),
         ('mask-rcnn_convmae-base-mimdet_fpn_lsj-25e-16gb_coco.py', DETECTOR1),
         (
             'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e-24gb_coco.py',
-            DETECTOR2,
-        ),
-        (
-            'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-100e_coco.py',
             DETECTOR2,
         ),
     ],

@@ -117,7 +117,8 @@ def read_pipeline(config: str) -> list[dict]:
     Raises:
         SettingError: If there is none that begins with a loading transform.
     """
-    pipeline = Config.fromfile(config).get('train_pipeline')
+    loader = Config.fromfile(config).get('train_dataloader') or {}
+    pipeline = loader.get('dataset', {}).get('pipeline')
     if not pipeline or 'Load' not in pipeline[0]['type']:
         raise SettingError(
             f'--config {config} has no train_pipeline that begins with a '

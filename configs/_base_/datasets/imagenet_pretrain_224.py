@@ -1,16 +1,5 @@
-# Pictures without labels. For your own, set data_root; folders may be nested.
-data_root = 'data/imagenet/train/'
-
-train_pipeline = [
-    dict(type='convmae_mm.LoadRGBImage'),
-    dict(
-        type='convmae_mm.RandomResizedCrop',
-        scale=224,
-        crop_ratio_range=(0.2, 1.0),
-    ),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackInputs'),
-]
+# Pictures without labels. For your own, set
+# train_dataloader.dataset.data_root; folders may be nested.
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,
@@ -20,7 +9,16 @@ train_dataloader = dict(
     drop_last=True,
     dataset=dict(
         type='convmae_mm.UnlabelledImageFolder',
-        data_root=data_root,
-        pipeline=train_pipeline,
+        data_root='data/imagenet/train/',
+        pipeline=[
+            dict(type='convmae_mm.LoadRGBImage'),
+            dict(
+                type='convmae_mm.RandomResizedCrop',
+                scale=224,
+                crop_ratio_range=(0.2, 1.0),
+            ),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackInputs'),
+        ],
     ),
 )

@@ -1,7 +1,6 @@
 # Mask R-CNN with FPN on E1 to E4 of ConvMAE-B, as the paper's detector:
 # SyncBN in the FPN, two convolutions in the RPN, a 4conv1fc box head and a
 # 4-conv mask head with BatchNorm.
-norm_cfg = dict(type='BN')
 model = dict(
     type='MaskRCNN',
     data_preprocessor=dict(
@@ -62,7 +61,7 @@ model = dict(
             fc_out_channels=1024,
             roi_feat_size=7,
             num_classes=80,
-            norm_cfg=norm_cfg,
+            norm_cfg=dict(type='BN'),
             bbox_coder=dict(
                 type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
             ),
@@ -82,7 +81,7 @@ model = dict(
             in_channels=256,
             conv_out_channels=256,
             num_classes=80,
-            norm_cfg=norm_cfg,
+            norm_cfg=dict(type='BN'),
             loss_mask=dict(type='CrossEntropyLoss', use_mask=True),
         ),
     ),

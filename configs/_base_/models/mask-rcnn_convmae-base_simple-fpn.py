@@ -1,7 +1,6 @@
 # Mask R-CNN with the simple feature pyramid on E3 of ConvMAE-B: as ViTDet,
 # LayerNorm over the channels in the pyramid and in the heads.
 _base_ = ['./mask-rcnn_convmae-base_fpn.py']
-norm_cfg = dict(type='convmae_mm.LN2d', eps=1e-6)
 model = dict(
     backbone=dict(mode='vitdet', pretrain_img_size=224),
     neck=dict(
@@ -12,7 +11,7 @@ model = dict(
         num_outs=5,
     ),
     roi_head=dict(
-        bbox_head=dict(norm_cfg=norm_cfg),
-        mask_head=dict(norm_cfg=norm_cfg),
+        bbox_head=dict(norm_cfg=dict(type='convmae_mm.LN2d', eps=1e-6)),
+        mask_head=dict(norm_cfg=dict(type='convmae_mm.LN2d', eps=1e-6)),
     ),
 )

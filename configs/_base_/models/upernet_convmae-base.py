@@ -1,5 +1,4 @@
 # UperNet on E1 to E4 of ConvMAE-B with an auxiliary FCN head on E3.
-norm_cfg = dict(type='SyncBN')
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -32,7 +31,7 @@ model = dict(
         channels=768,
         dropout_ratio=0.1,
         num_classes=150,
-        norm_cfg=norm_cfg,
+        norm_cfg=dict(type='SyncBN'),
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss'),
     ),
@@ -45,7 +44,7 @@ model = dict(
         concat_input=False,
         dropout_ratio=0.1,
         num_classes=150,
-        norm_cfg=norm_cfg,
+        norm_cfg=dict(type='SyncBN'),
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4),
     ),

@@ -2,9 +2,6 @@
 # layer-wise decay.
 _base_ = ['../default_runtime.py']
 
-max_iters = 160_000
-warmup_iters = 1_500
-
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -19,26 +16,26 @@ optim_wrapper = dict(
         custom_keys={'backbone.pos_embed': dict(decay_mult=0.0)},
     ),
 )
+train_cfg = dict(
+    type='IterBasedTrainLoop', max_iters=160_000, val_interval=16_000
+)
 param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-6,
         by_epoch=False,
         begin=0,
-        end=warmup_iters,
+        end=1_500,
     ),
     dict(
         type='PolyLR',
         power=1.0,
         eta_min=0.0,
         by_epoch=False,
-        begin=warmup_iters,
-        end=max_iters,
+        begin=1_500,
+        end=train_cfg['max_iters'],
     ),
 ]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=16_000
-)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

@@ -2,10 +2,6 @@
 # pictures, cosine decay to 0 and no layer-wise decay.
 _base_ = ['../default_runtime.py']
 
-batch_size = 32
-max_iters = 25 * 118_000 // batch_size
-warmup_iters = max_iters // 200
-
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -20,25 +16,26 @@ optim_wrapper = dict(
         },
     ),
 )
+train_cfg = dict(
+    type='IterBasedTrainLoop',
+    max_iters=25 * 118_000 // 32,
+    val_interval=5_000,
+)
 param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=0.001,
         by_epoch=False,
         begin=0,
-        end=warmup_iters,
+        end=460,  # 0.5 %, and no more in the longer trainings
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=max_iters - warmup_iters,
         by_epoch=False,
-        begin=warmup_iters,
-        end=max_iters,
+        begin=460,
+        end=train_cfg['max_iters'],
     ),
 ]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=5_000
-)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -47,4 +44,4 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
-auto_scale_lr = dict(enable=False, base_batch_size=batch_size)
+auto_scale_lr = dict(enable=False, base_batch_size=32)

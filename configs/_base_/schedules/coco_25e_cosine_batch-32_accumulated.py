@@ -2,20 +2,15 @@
 # are four times as many.
 _base_ = ['./coco_25e_cosine_batch-32.py']
 
-accumulated = 4
-max_iters = accumulated * _base_.max_iters
-warmup_iters = accumulated * _base_.warmup_iters
-
 # float16: the compiled RoIAlign of mmcv knows no bfloat16.
-optim_wrapper = dict(type='AmpOptimWrapper', accumulative_counts=accumulated)
+optim_wrapper = dict(type='AmpOptimWrapper', accumulative_counts=4)
+train_cfg = dict(max_iters=4 * _base_.train_cfg.max_iters, val_interval=20_000)
 param_scheduler = [
-    dict(_base_.param_scheduler[0], end=warmup_iters),
+    dict(_base_.param_scheduler[0], end=4 * _base_.param_scheduler[0].end),
     dict(
         _base_.param_scheduler[1],
-        T_max=max_iters - warmup_iters,
-        begin=warmup_iters,
-        end=max_iters,
+        begin=4 * _base_.param_scheduler[1].begin,
+        end=4 * _base_.param_scheduler[1].end,
     ),
 ]
-train_cfg = dict(max_iters=max_iters, val_interval=20_000)
 default_hooks = dict(checkpoint=dict(interval=20_000))

@@ -2,11 +2,6 @@
 # 118,000 pictures, layer-wise decay.
 _base_ = ['../default_runtime.py']
 
-batch_size = 16
-max_iters = 25 * 118_000 // batch_size
-warmup_iters = 250
-milestones = [163_889, 177_546]
-
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -25,26 +20,28 @@ optim_wrapper = dict(
         },
     ),
 )
+train_cfg = dict(
+    type='IterBasedTrainLoop',
+    max_iters=25 * 118_000 // 16,
+    val_interval=7_500,
+)
 param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=0.001,
         by_epoch=False,
         begin=0,
-        end=warmup_iters,
+        end=250,
     ),
     dict(
         type='MultiStepLR',
-        milestones=milestones,
+        milestones=[163_889, 177_546],
         gamma=0.1,
         by_epoch=False,
         begin=0,
-        end=max_iters,
+        end=train_cfg['max_iters'],
     ),
 ]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=7_500
-)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -53,4 +50,4 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
-auto_scale_lr = dict(enable=False, base_batch_size=batch_size)
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -2,18 +2,16 @@
 # decay.
 _base_ = ['../default_runtime.py']
 
-batch_size = 8 * 128
-base_lr = 5e-4 * batch_size / 256
-max_epochs = 100
-warmup_epochs = 5
-
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     # bfloat16 has the range of float32: nothing has to be scaled.
     dtype='bfloat16',
     loss_scale=1.0,
     optimizer=dict(
-        type='AdamW', lr=base_lr, betas=(0.9, 0.999), weight_decay=0.05
+        type='AdamW',
+        lr=5e-4 * 8 * 128 / 256,
+        betas=(0.9, 0.999),
+        weight_decay=0.05,
     ),
     constructor='convmae_mm.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(
@@ -24,27 +22,26 @@ optim_wrapper = dict(
         custom_keys={'backbone.pos_embed': dict(decay_mult=0.0)},
     ),
 )
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100)
 param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-4,
         by_epoch=True,
         begin=0,
-        end=warmup_epochs,
+        end=5,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=max_epochs - warmup_epochs,
         # down to 1e-6, and to less in layers that learn at less
-        eta_min_ratio=1e-6 / base_lr,
+        eta_min_ratio=1e-6 / optim_wrapper['optimizer']['lr'],
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
+        begin=5,
+        end=train_cfg['max_epochs'],
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-auto_scale_lr = dict(enable=False, base_batch_size=batch_size)
+auto_scale_lr = dict(enable=False, base_batch_size=8 * 128)
