@@ -72,6 +72,8 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
+# What mmseg.apis.inference_model reads; nothing else does.
+test_pipeline = val_dataloader['dataset']['pipeline']
 visualizer = dict(
     type='SegLocalVisualizer',
     name='visualizer',
