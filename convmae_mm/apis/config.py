@@ -21,6 +21,7 @@ from convmae_mm.registry import SCOPE
 
 from .options import LAUNCHERS, RunOptions
 
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 # Keys that mmengine's runner reads from the config although they are none of
 # its arguments.
 RUNNER_CONFIG_KEYS = frozenset(
@@ -46,13 +47,11 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
 
     Raises:
         FileNotFoundError: If the config does not exist.
-        ConfigError: If an override has a first key that nothing reads, or
-            the launcher does not fit the environment.
+        ConfigError: If it cannot be read, an override has a first key that
+            nothing reads, or the launcher does not fit the environment.
     """
     path = Path(config)
-    if not path.is_file():
-        raise FileNotFoundError(f'config {path} does not exist')
-    cfg = Config.fromfile(path)
+    cfg = _read(path)
     _drop_own_scope(cfg._cfg_dict)
     overrides = dict(options.cfg_options or {})
     _reject_unread_keys(cfg, overrides)
@@ -66,6 +65,23 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
     if options.launcher != 'none' and not has_accelerator():
         _distribute_on_cpus(cfg, options.launcher)
     return cfg
+
+
+def _read(path: Path) -> Config:
+    if path.is_dir():
+        raise ConfigError(f'config {path} is a folder')
+    if not path.is_file():
+        raise FileNotFoundError(f'config {path} does not exist')
+    if path.suffix not in CONFIG_SUFFIXES:
+        raise ConfigError(
+            f'config {path} must end in one of {", ".join(CONFIG_SUFFIXES)}'
+        )
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program: whatever it raises
+        raise ConfigError(
+            f'config {path} cannot be read: {type(error).__name__}: {error}'
+        ) from error
 
 
 def find_config(name: str | Path) -> Path:

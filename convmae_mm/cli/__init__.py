@@ -12,6 +12,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from convmae_mm.cli._border import exit_code
 from convmae_mm.version import __version__
@@ -86,8 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(run, name, debug='--debug' in argv)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong usage in one line too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: {message} (see {self.prog} --help)\n')
+
+
 def _parse(argv: list[str], chosen: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='convmae-mm',
         description='ConvMAE: pretrain, detect, segment, classify.',
     )

@@ -34,6 +34,8 @@ DOORS = {
     'safetensors.torch': 'the checkpoint cannot be read or written',
     'torch.serialization': 'the checkpoint cannot be read or written',
 }
+# Its functions build_model, build_optim_wrapper, ...; it trains, too.
+RUNNER = 'mmengine.runner.runner'
 WORKER = 'in DataLoader worker process'
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 # Letters of a library's own words that are shown.
@@ -80,10 +82,9 @@ def explain(error: Exception) -> str | None:
         return f'{words} (a smaller batch_size needs less)'
     if WORKER in str(error):
         return f'the data cannot be read: {words}'
-    modules = [str(x.f_globals.get('__name__')) for x in _frames(error)]
-    door = next((x for x in modules if x in DOORS), None)
+    door = next(filter(None, map(_door, _frames(error))), None)
     if door is not None:
-        return f'{DOORS[door]}: {words}'
+        return f'{door}: {words}'
     if isinstance(error, pickle.UnpicklingError):
         return f'the file cannot be read: {words}'
     return None
@@ -102,6 +103,14 @@ def _told(error: Exception) -> str:
         f'{type(error).__name__}: {_one_line(_own_words(error))} (unexpected; '
         f'{where}, and --debug shows it)'
     )
+
+
+def _door(frame: FrameType) -> str | None:
+    module = frame.f_globals.get('__name__')
+    name = frame.f_code.co_name
+    if module == RUNNER and name.startswith(('build_', 'from_cfg')):
+        return f'the config cannot be built ({name})'
+    return DOORS.get(str(module))
 
 
 def _own_words(error: Exception) -> str:
