@@ -47,6 +47,11 @@ COMMANDS = {
         'inspect',
         'Say what a checkpoint holds, released or ours, and how to use it.',
     ),
+    'predict': (
+        'predict',
+        'Predict on pictures, folders and videos: drawn pictures and a file '
+        'of results.',
+    ),
     'test': (
         'test',
         'Score a checkpoint on the test data of its config, and draw '

@@ -59,6 +59,8 @@ RIGHT = {
     'checkpoint': 'weights.pth',
     'file': 'weights.pth',
     'path': 'pictures',
+    'model': 'weights.pth',
+    'sources': 'pictures',
 }
 READING = ('resume', 'ann_file')
 # Options that another needs to act, and those that keep a command short.

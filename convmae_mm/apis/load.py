@@ -1,0 +1,188 @@
+"""From a checkpoint, a run or a released file to a model that predicts."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.registry import MODELS, DefaultScope
+from torch import nn
+
+from convmae_mm.checkpoint import (
+    CheckpointError,
+    LoadedFile,
+    load_weights_file,
+    uses_our_names,
+)
+
+from .config import find_config, load_config
+from .config_text import read_config_text
+from .loaded_model import LoadedModel, task_of
+from .options import RunOptions
+
+RUN_FILE = 'run.json'
+CONFIG_KEY = 'cfg'  # of the config's text, among a checkpoint's settings
+
+# What released networks are tested on: the shipped config with their pipeline
+# and the library's data set with their classes.
+RELEASED_DATA = {
+    'detector': '_base_/datasets/coco-instance_lsj-1024.py',
+    'segmentor': '_base_/datasets/ade20k_512x512.py',
+    'classifier': '_base_/datasets/imagenet_224.py',
+    'pretraining': '_base_/datasets/imagenet_pretrain_224.py',
+    'encoder': '_base_/datasets/imagenet_pretrain_224.py',
+}
+SCOPES = {'detector': 'mmdet', 'segmentor': 'mmseg'}
+
+
+def load(
+    source: str | PathLike,
+    *,
+    config: str | PathLike | None = None,
+    device: str | None = None,
+) -> LoadedModel:
+    """A trained model that is ready to predict.
+
+    Args:
+        source: A checkpoint of a training, the folder of one, a run of
+            ``convmae-mm run``, or a file that the ConvMAE authors released.
+        config: The config, where it is not in the checkpoint.
+        device: Such as 'cpu' or 'cuda:1'; by default a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If something is not there.
+        CheckpointError: If the file is no whole checkpoint, does not fit its
+            config, or could run code when it is read.
+    """
+    path = find_checkpoint(source)
+    file = load_weights_file(path)
+    cfg = _find_config(file, config)
+    if cfg is None:
+        return _load_released(file, device)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        model = MODELS.build(cfg.model)
+    _fill(model, file)
+    return LoadedModel(
+        model.to(device or get_device()).eval(),
+        cfg,
+        dict(file.settings.get('dataset_meta') or {}),
+        path,
+    )
+
+
+def find_checkpoint(source: str | PathLike) -> Path:
+    """The checkpoint that stands for a file, a training or a run.
+
+    Of a run the one that its record names; of a training the best one, else
+    the one that was written last.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    path = Path(source).expanduser()
+    if not path.is_dir():
+        # a URL is left to the loader
+        if '://' not in str(source) and not path.exists():
+            raise FileNotFoundError(f'{source} does not exist')
+        return path
+    record = path / RUN_FILE
+    if record.is_file():
+        named = json.loads(record.read_text('utf-8')).get('checkpoint')
+        for place in (path / str(named), Path(str(named))):
+            if named and place.is_file():
+                return place
+        raise FileNotFoundError(
+            f'{record} names the checkpoint {named!r}, which does not exist: '
+            'has the run come to its end?'
+        )
+    for pattern in ('best_*.pth', '*.pth'):
+        found = sorted(path.glob(pattern), key=lambda x: x.stat().st_mtime)
+        if found:
+            return found[-1]
+    raise FileNotFoundError(
+        f'{path} is no run and no training: it has neither {RUN_FILE} nor a '
+        'checkpoint (*.pth)'
+    )
+
+
+def _find_config(
+    file: LoadedFile, config: str | PathLike | None
+) -> Config | None:
+    """The config of the training; None for what the authors released."""
+    if config is not None:
+        return load_config(Path(config), RunOptions())
+    text = file.settings.get(CONFIG_KEY)
+    if isinstance(text, str):
+        try:
+            return read_config_text(text)
+        except CheckpointError as error:
+            raise CheckpointError(f'{file.path}: {error}') from error
+    if not uses_our_names(file.weights):
+        return None
+    beside = sorted(file.path.parent.glob('*.py'))
+    if len(beside) == 1:
+        return load_config(beside[0], RunOptions())
+    raise CheckpointError(
+        f'{file.path} holds no config and {len(beside)} lie beside it; name '
+        'the config of its training: load(FILE, config=CONFIG) or --config '
+        'CONFIG'
+    )
+
+
+def _fill(model: nn.Module, file: LoadedFile) -> None:
+    try:
+        model.load_state_dict(file.weights, strict=True)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        text = '; '.join(lines)
+        raise CheckpointError(
+            f'{file.path} does not fit its config: {text[:400]}'
+        ) from error
+
+
+def _load_released(file: LoadedFile, device: str | None) -> LoadedModel:
+    from .official import build_from_official
+    from .released_models import fit_preprocessor
+    from .released_pretraining import PRETRAIN_CONFIG
+
+    model: Any = build_from_official(file.path)
+    task = task_of(model)
+    cfg = Config.fromfile(find_config(RELEASED_DATA[task]))
+    cfg.default_scope = SCOPES.get(task, 'mmpretrain')
+    target = device or get_device()
+    preprocessor = None
+    if task == 'encoder':
+        base = Config.fromfile(find_config(PRETRAIN_CONFIG)).model
+        fit_preprocessor(base.data_preprocessor, model.in_channels)
+        preprocessor = MODELS.build(
+            ConfigDict(base.data_preprocessor, _scope_='mmpretrain')
+        ).to(target)
+    return LoadedModel(
+        model.to(target).eval(),
+        cfg,
+        _released_classes(model, task),
+        file.path,
+        preprocessor,
+    )
+
+
+def _released_classes(model: Any, task: str) -> dict[str, Any]:
+    """The classes of COCO, ADE20K or ImageNet, if there are as many."""
+    if task == 'detector':
+        from mmdet.datasets import CocoDataset
+
+        return dict(CocoDataset.METAINFO)
+    if task == 'segmentor':
+        from mmseg.datasets import ADE20KDataset
+
+        return dict(ADE20KDataset.METAINFO)
+    if task == 'classifier':
+        from mmpretrain.datasets import ImageNet
+
+        meta = dict(ImageNet.METAINFO)
+        return meta if model.head.num_classes == len(meta['classes']) else {}
+    return {}
