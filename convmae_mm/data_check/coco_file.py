@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convmae_mm.datasets.coco_by_name import COMPUTED_FIELDS, complete
+
 from .coco_instances import check_boxes, check_crowds, check_masks
 from .report import Report
 
@@ -91,26 +93,22 @@ def check_coco(
             f'it must be a dict with the lists {", ".join(LISTS)}',
         )
         return None
+    _compute(data['annotations'], part, report)
     content = CocoContent(
         **{name: _complete(data[name], name, part, report) for name in LISTS}
     )
-    crowds = sum(bool(x['iscrowd']) for x in content.annotations)
-    with_labels = {x['image_id'] for x in content.annotations}
     report.note(
         part,
         images=len(content.images),
         annotations=len(content.annotations),
         categories=len(content.categories),
-        crowds=crowds,
-        images_without_annotations=sum(
-            x['id'] not in with_labels for x in content.images
-        ),
+        crowds=sum(bool(x['iscrowd']) for x in content.annotations),
     )
     _check_ids(content, part, report)
     _check_references(content, part, report)
     if expected is not None:
-        _check_classes(content.categories, expected, part, report)
-    _check_use(content, part, report)
+        _check_classes(content, expected, part, report)
+    _check_use(content, expected, part, report)
     sizes = {x['id']: (x['width'], x['height']) for x in content.images}
     check_boxes(content.annotations, sizes, part, report)
     if with_masks:
@@ -119,26 +117,54 @@ def check_coco(
     return content
 
 
+def _compute(records: list[Any], part: str, report: Report) -> None:
+    """Add what can be computed, as the training does."""
+    lacking: Counter[str] = Counter()
+    for record in records:
+        if isinstance(record, dict):
+            gaps = [x for x in COMPUTED_FIELDS if record.get(x) is None]
+            if gaps:
+                try:
+                    complete(record)
+                except Exception:  # a mask that cannot be read has its fault
+                    continue
+                lacking.update(x for x in gaps if record.get(x) is not None)
+    report.add(
+        'field-computed',
+        part,
+        f'{sum(lacking.values()):,} fields are missing from '
+        f'{len(records):,} annotations and are computed from their masks or '
+        'boxes; iscrowd becomes 0',
+        'other tools may need them in the file',
+        [f'{name} ({count:,} times)' for name, count in lacking.items()],
+        severity='warning',
+    )
+
+
 def _complete(
     records: list[Any], kind: str, part: str, report: Report
 ) -> list[dict[str, Any]]:
     """The records that have every field; the others are noted."""
     fields = FIELDS[kind]
     complete, lacking = [], []
+    checks = list(fields.items())
     for index, record in enumerate(records):
         if not isinstance(record, dict):
             lacking.append(f'{kind}[{index}] is no dict')
-            continue
-        gaps = [
-            f'has {name}={record[name]!r}' if name in record
-            else f'lacks {name}'
-            for name, types in fields.items()
-            if record.get(name) is None or not isinstance(record[name], types)
-        ]  # fmt: skip
-        if gaps:
-            lacking.append(f'{kind}[{index}] {", ".join(gaps)}')
-        else:
+        elif all(
+            isinstance(record.get(name), types) and record[name] is not None
+            for name, types in checks
+        ):
             complete.append(record)
+        else:
+            gaps = [
+                f'has {name}={record[name]!r}' if name in record
+                else f'lacks {name}'
+                for name, types in checks
+                if record.get(name) is None
+                or not isinstance(record[name], types)
+            ]  # fmt: skip
+            lacking.append(f'{kind}[{index}] {", ".join(gaps)}')
     report.add(
         'field-missing',
         part,
@@ -173,12 +199,21 @@ def _check_ids(content: CocoContent, part: str, report: Report) -> None:
         _repeated(x['file_name'] for x in content.images),
     )
     report.add(
+        'category-name-duplicate',
+        part,
+        '{count} names belong to more than one category',
+        'give each class one category, and its id to all its annotations',
+        _repeated(x['name'] for x in content.categories),
+    )
+    report.add(
         'annotation-id-zero',
         part,
-        'an annotation has the id 0, which pycocotools takes for unmatched',
+        'an annotation has the id 0, which pycocotools takes for unmatched: '
+        'it counts as missed in every score',
         'number annotations from 1',
         [f'annotations id {x["id"]}'
          for x in content.annotations if x['id'] == 0],
+        severity='warning',
     )  # fmt: skip
 
 
@@ -214,29 +249,41 @@ def _check_references(content: CocoContent, part: str, report: Report) -> None:
 
 
 def _check_classes(
-    categories: Sequence[Mapping[str, Any]],
+    content: CocoContent,
     expected: ExpectedClasses,
     part: str,
     report: Report,
 ) -> None:
-    ids = {x['name']: x['id'] for x in categories}
+    ids = {x['name']: x['id'] for x in content.categories}
+    alike = {_plain(name): name for name in ids}
     report.add(
         'category-missing',
         part,
         f'{{count}} of {len(expected.names)} expected classes are no '
         'category of this file',
         'their names must be the same to the letter: correct the names in '
-        f'the file, or the classes of the config; the file has {_some(ids)}',
-        [name for name in expected.names if name not in ids],
+        'the file, or the classes of the config (metainfo=dict('
+        f'classes=...)); the file has {_some(map(repr, ids))}',
+        [
+            f'{name!r} (the file has {alike[_plain(name)]!r})'
+            if _plain(name) in alike
+            else repr(name)
+            for name in expected.names
+            if name not in ids
+        ],
     )
+    used = Counter(x['category_id'] for x in content.annotations)
+    others = [name for name in ids if name not in set(expected.names)]
     report.add(
         'category-unexpected',
         part,
-        f'{{count}} of {len(ids)} categories are no expected class; their '
-        'annotations would be left out without a word',
-        'add them to the classes of the config (and to num_classes), or '
-        'take them out of the file',
-        [name for name in ids if name not in set(expected.names)],
+        f'{{count}} of {len(ids)} categories are no expected class: their '
+        f'{sum(used[ids[name]] for name in others):,} annotations are left '
+        'out',
+        'if they are wanted, add them to the classes of the config and to '
+        'num_classes',
+        others,
+        severity='warning',
     )
     if expected.ids is None:
         return
@@ -255,25 +302,115 @@ def _check_classes(
     )
 
 
-def _check_use(content: CocoContent, part: str, report: Report) -> None:
+def _plain(name: str) -> str:
+    return ''.join(x for x in name.casefold() if x.isalnum())
+
+
+def _check_use(
+    content: CocoContent,
+    expected: ExpectedClasses | None,
+    part: str,
+    report: Report,
+) -> None:
     if not content.annotations:
         report.add(
             'no-annotations',
             part,
             f'{len(content.images):,} images without a single annotation',
-            'nothing can be learned from it: is this the right file?',
+            'nothing can be learned or scored from it: is this the right '
+            'file?',
         )
         return
     used = {x['category_id'] for x in content.annotations}
+    wanted = None if expected is None else set(expected.names)
     report.add(
         'category-unused',
         part,
         f'{{count}} of {len(content.categories)} categories have no '
         'annotation',
         'expected in a small split; otherwise compare with the source',
-        [x['name'] for x in content.categories if x['id'] not in used],
+        [
+            x['name']
+            for x in content.categories
+            if x['id'] not in used and (wanted is None or x['name'] in wanted)
+        ],
         severity='warning',
     )
+
+
+def kept(
+    content: CocoContent,
+    classes: Sequence[str],
+    filter_cfg: Mapping[str, Any] | None,
+    part: str,
+    report: Report,
+) -> tuple[int, int]:
+    """Count the pictures and objects that mmdet's ``CocoDataset`` keeps.
+
+    Args:
+        content: Of the annotation file.
+        classes: Of the config.
+        filter_cfg: Of the data set; None where nothing is filtered.
+        part: Its name in the report.
+        report: Where counts, reasons and faults go.
+
+    Returns:
+        How many pictures and how many objects.
+    """
+    wanted = {x['id'] for x in content.categories if x['name'] in set(classes)}
+    sizes = {x['id']: (x['width'], x['height']) for x in content.images}
+    with_objects, objects = set(), Counter[str]()
+    for annotation in content.annotations:
+        if annotation['category_id'] not in wanted:
+            objects['of no class'] += 1
+            continue
+        with_objects.add(annotation['image_id'])
+        objects[_why_dropped(annotation, sizes)] += 1
+    rules = filter_cfg or {}
+    pictures = Counter[str]()
+    for image in content.images:
+        small = min(image['width'], image['height']) < rules.get('min_size', 0)
+        if rules.get('filter_empty_gt') and image['id'] not in with_objects:
+            pictures['without objects'] += 1
+        else:
+            pictures[f'below {rules.get("min_size")} px' if small else ''] += 1
+    counts = {}
+    for what, kinds in (('pictures', pictures), ('objects', objects)):
+        counts[what + ' found'] = sum(kinds.values())
+        counts[what + ' kept'] = kinds.pop('', 0)
+        for reason, count in kinds.items():
+            counts[f'{what} left out ({reason})'] = count
+    report.note(part, **counts)
+    left_out = pictures['without objects']
+    if 10 * left_out > len(content.images):
+        report.add(
+            'picture-without-objects',
+            part,
+            f'{left_out:,} of {len(content.images):,} pictures have no '
+            'object of the classes and are left out',
+            'to train on them as negatives set '
+            'train_dataloader.dataset.filter_cfg.filter_empty_gt=False',
+            severity='warning',
+        )
+    return counts['pictures kept'], counts['objects kept']
+
+
+def _why_dropped(
+    annotation: Mapping[str, Any], sizes: Mapping[Any, tuple[float, float]]
+) -> str:
+    """Why mmdet leaves an annotation out; empty if it does not."""
+    box, size = annotation['bbox'], sizes.get(annotation['image_id'])
+    try:
+        x, y, width, height = box
+        if size is None or annotation.get('ignore'):
+            return 'of no picture' if size is None else 'marked ignore'
+        if width < 1 or height < 1 or annotation['area'] <= 0:
+            return 'below 1 px'
+        if x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
+            return 'outside'
+    except (TypeError, ValueError):
+        return 'no box'
+    return ''
 
 
 def _some(values: Iterable[Any], most: int = 12) -> str:

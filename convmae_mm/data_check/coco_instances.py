@@ -28,16 +28,16 @@ def check_boxes(
     """Note boxes that are none, that are empty, and that leave the image."""
     malformed, empty, outside = [], [], []
     for annotation in annotations:
-        name = f'annotation {annotation["id"]}: {annotation["bbox"]}'
-        if not _is_box(annotation['bbox']):
-            malformed.append(name)
+        box = annotation['bbox']
+        if not _is_box(box):
+            malformed.append(_name(annotation))
             continue
-        width, height = annotation['bbox'][2:]
-        if min(width, height) < MIN_SIDE or annotation['area'] <= 0:
-            empty.append(f'{name}, area {annotation["area"]}')
+        if box[2] < MIN_SIDE or box[3] < MIN_SIDE or annotation['area'] <= 0:
+            area = annotation['area']
+            empty.append(f'{_name(annotation)}, area {area}')
         size = sizes.get(annotation['image_id'])
-        if size is not None and _leaves(annotation['bbox'], size):
-            outside.append(f'{name} in {size[0]} x {size[1]}')
+        if size is not None and _leaves(box, size):
+            outside.append(f'{_name(annotation)} in {size[0]} x {size[1]}')
     total = len(annotations)
     report.add(
         'box-malformed',
@@ -67,7 +67,12 @@ def check_boxes(
         if corners
         else 'clip them to the image, or correct its width and height',
         outside,
+        severity='error' if corners else 'warning',
     )
+
+
+def _name(annotation: Annotation) -> str:
+    return f'annotation {annotation["id"]}: {annotation["bbox"]}'
 
 
 def _is_box(box: Any) -> bool:
@@ -108,19 +113,19 @@ def check_masks(
     missing, wrong = [], []
     for annotation in annotations:
         mask = annotation.get('segmentation')
-        name = f'annotation {annotation["id"]}'
         if not mask:
-            missing.append(name)
+            missing.append(f'annotation {annotation["id"]}')
             continue
         reason = _why_no_mask(mask, sizes.get(annotation['image_id']))
         if reason:
-            wrong.append(f'{name}: {reason}')
+            wrong.append(f'annotation {annotation["id"]}: {reason}')
     report.add(
         'mask-missing',
         part,
         f'{{count}} of {len(annotations):,} annotations have no mask',
-        'Mask R-CNN needs one for each; for a set of boxes alone, check with '
-        '--boxes-only and train a detector without a mask head',
+        'Mask R-CNN needs one for each; for a set of boxes alone, train a '
+        'detector without a mask head and with_mask=False (data check of '
+        'paths: --boxes-only)',
         missing,
     )
     report.add(
@@ -136,21 +141,74 @@ def check_masks(
 def _why_no_mask(mask: Any, size: tuple[float, float] | None) -> str:
     """What is wrong with a mask; empty if nothing is."""
     if isinstance(mask, Mapping):
-        stated = mask.get('size')
-        if not isinstance(mask.get('counts'), (list, str)):
-            return 'run lengths without counts'
-        if size is not None and stated != [size[1], size[0]]:
-            wanted = [size[1], size[0]]
-            return f'run lengths of size {stated} instead of {wanted}'
-        return ''
+        return _why_no_run_lengths(mask, size)
     if not isinstance(mask, list):
         return f'a {type(mask).__name__}'
     for polygon in mask:
-        if not isinstance(polygon, list) or not all(map(_is_number, polygon)):
+        if not isinstance(polygon, list) or not _are_numbers(polygon):
             return 'a polygon that is no list of numbers'
         if len(polygon) < POLYGON_NUMBERS or len(polygon) % 2:
             return f'a polygon of {len(polygon)} numbers'
     return ''
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    # Types first: a set of them is ten times as fast as a look at each.
+    return set(map(type, values)) <= {int, float} and math.isfinite(
+        math.fsum(values)
+    )
+
+
+def _why_no_run_lengths(
+    mask: Mapping[str, Any], size: tuple[float, float] | None
+) -> str:
+    """Too short ones are decoded by pycocotools to what lies in memory."""
+    stated, counts = mask.get('size'), mask.get('counts')
+    if not isinstance(counts, (list, str)):
+        return 'run lengths without counts'
+    if size is not None and stated != [size[1], size[0]]:
+        return f'run lengths of size {stated} instead of {[size[1], size[0]]}'
+    if not isinstance(stated, list) or not _are_numbers(stated):
+        return f'run lengths of size {stated}'
+    try:
+        runs = counts if isinstance(counts, list) else unpack_counts(counts)
+        total, least = sum(runs), min(runs)
+    except (ValueError, TypeError) as error:
+        return f'run lengths that cannot be read ({error})'
+    if least < 0 or total != math.prod(stated):
+        return (
+            f'run lengths that add up to {total:,} instead of '
+            f'{math.prod(stated):,} pixels'
+        )
+    return ''
+
+
+def unpack_counts(text: str) -> list[int]:
+    """The run lengths of COCO's compressed form.
+
+    Each character holds five bits, the lowest first, and whether more follow;
+    from the fourth on, a number is the difference to the one before the last.
+
+    Raises:
+        ValueError: If the text is of another form.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f'{character!r} is no character of theirs')
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    if shift or not runs:
+        raise ValueError('they break off')
+    return runs
 
 
 def check_crowds(

@@ -30,6 +30,7 @@ class Examiner:
         seed: Decides which ones.
         workers: Threads; decoding releases the interpreter's lock.
         progress: Show progress on the error stream.
+        decode: Decode pictures; otherwise only their headers are read.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Examiner:
         seed: int = 0,
         workers: int = 4,
         progress: bool = True,
+        decode: bool = True,
     ) -> None:
         if sample is not None and sample < 1:
             raise ConfigError(
@@ -49,6 +51,7 @@ class Examiner:
         self.seed = seed
         self.workers = workers
         self.progress = progress
+        self.decode = decode
 
     def choose(self, items: Sequence[Item]) -> list[Item]:
         """The items to look at, in their order; the same for every call."""

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from PIL import Image
+
 from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS
+from convmae_mm.datasets.load_multi_channel_image import (
+    TIFF_EXTENSIONS,
+    read_channels,
+)
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
 
 from .examiner import Examiner
 from .places import list_files, require_folder
 from .report import Report
+
+# (H, W) or (H, W, C) of a file
+Load = Callable[[str], np.ndarray]
+
+# In EXIF data: its tag, and the first value that exchanges the sides.
+ORIENTATION, QUARTER_TURNS = 0x0112, 5
+# Pixels from which on only one picture is decoded at a time.
+LARGE = 1 << 25
+_ONE_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,7 @@ def measure(
     part: str,
     report: Report,
     examiner: Examiner,
+    load: Load | None = None,
 ) -> dict[str, tuple[int, int]]:
     """Decode pictures, all or a sample, and note those that cannot be.
 
@@ -92,15 +111,16 @@ def measure(
         names: Of the pictures.
         part: Name in the report.
         report: Where faults go.
-        examiner: Chooses the sample.
+        examiner: Chooses the sample, and whether headers suffice.
+        load: Decodes a file as a training would; by default any picture.
 
     Returns:
-        (width, height) of each picture that was decoded, upright: as a
+        (width, height) of each picture that was looked at, upright: as a
         training sees it, after the orientation in its EXIF data is applied.
     """
     chosen = examiner.choose(names)
     results = examiner.map(
-        lambda name: _size_or_reason(folder / name),
+        lambda name: _size_or_reason(folder / name, examiner.decode, load),
         chosen,
         f'{part}: pictures',
     )
@@ -110,7 +130,8 @@ def measure(
             bad.append(f'{name} ({result})')
         else:
             sizes[name] = result
-    report.note_examined(part, 'pictures decoded', len(chosen), len(names))
+    what = 'pictures decoded' if examiner.decode else 'headers of pictures'
+    report.note_examined(part, what, len(chosen), len(names))
     report.add(
         'image-undecodable',
         part,
@@ -121,12 +142,57 @@ def measure(
     return sizes
 
 
-def _size_or_reason(path: Path) -> tuple[int, int] | str:
+def header_size(path: str) -> tuple[int, int] | None:
+    """(width, height), upright, without decoding; None if that is unknown."""
     try:
-        height, width = read_rgb(str(path)).shape[:2]
-    except UndecodableImageError as error:
-        return str(error.__cause__ or error)
+        if path.endswith('.npy'):
+            return None
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION, 1) >= QUARTER_TURNS
+    except Exception:  # PIL raises whatever it meets
+        return None
+    return (height, width) if turned else (width, height)
+
+
+def _size_or_reason(
+    path: Path, decode: bool, load: Load | None
+) -> tuple[int, int] | str:
+    size = header_size(str(path))
+    if size is not None and not decode:
+        return size
+    large = size is None or size[0] * size[1] > LARGE
+    # Large pictures one by one, so that memory holds one of them.
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        try:
+            height, width = (load or read_any)(str(path)).shape[:2]
+        except MemoryError:
+            raise
+        except Exception as error:
+            return _reason(str(path), error)
     return width, height
+
+
+def read_any(path: str) -> np.ndarray:
+    """A picture in three colours, or an array or TIFF of any channels."""
+    if path.lower().endswith('.npy'):
+        return read_channels(path)
+    try:
+        return read_rgb(path)
+    except UndecodableImageError:
+        if path.lower().endswith(TIFF_EXTENSIONS):
+            return read_channels(path)
+        raise
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Why a picture cannot be read; OpenCV itself does not say."""
+    if not isinstance(error, UndecodableImageError):
+        try:
+            read_any(path)
+        except UndecodableImageError as clearer:
+            error = clearer
+    return str(error.__cause__ or error) or type(error).__name__
 
 
 def check_listed(

@@ -11,13 +11,15 @@ from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
 from .report import Report
 
 ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar')
+# Arrays are pictures of any number of channels.
+PICTURES = (*IMAGE_EXTENSIONS, '.npy')
 # Two levels find the usual slips, a folder in a folder of the same name or
 # inside what an archive's name became, without listing a million files.
 SEARCH_DEPTH = 2
 
 
 def list_files(
-    folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS
+    folder: Path, extensions: Sequence[str] = PICTURES
 ) -> list[str]:
     """Paths of the files in and below a folder, relative to it, sorted.
 

@@ -7,51 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from PIL import Image
-
 from .examiner import Examiner
+from .label_maps import LabelRules, check_label_maps
 from .pictures import check_count, measure
 from .places import list_files, require_folder
 from .report import Report
-
-# What mmseg leaves out of loss and score.
-IGNORED = 255
-
-
-@dataclass(frozen=True)
-class LabelMap:
-    """What a label map file holds.
-
-    Attributes:
-        size: (width, height).
-        values: The labels that occur, ascending.
-        problem: Why it is no label map; empty if it is one.
-    """
-
-    size: tuple[int, int] = (0, 0)
-    values: tuple[int, ...] = ()
-    problem: str = ''
-
-
-def read_label_map(path: Path) -> LabelMap:
-    """Read a label map as mmseg's ``LoadAnnotations`` does, through PIL."""
-    try:
-        with Image.open(path) as image:
-            labels = np.asarray(image)
-            mode = image.mode
-    except Exception as error:  # PIL's decoders raise whatever they meet
-        return LabelMap(problem=f'{type(error).__name__}: {error}')
-    if labels.ndim != 2:
-        return LabelMap(
-            problem=f'{labels.shape[2]} channels (mode {mode}) instead of '
-            'one label for each pixel'
-        )
-    if labels.dtype.kind not in 'biu':
-        return LabelMap(problem=f'{labels.dtype} instead of whole numbers')
-    height, width = labels.shape
-    values = tuple(int(x) for x in np.unique(labels))
-    return LabelMap(size=(width, height), values=values)
 
 
 @dataclass(frozen=True)
@@ -114,13 +74,16 @@ class SegmentationSet:
         if has_images and has_maps:
             self._check_pairs(images, maps, report)
         if has_maps:
-            self._check_maps(maps, sizes, report, examiner)
-
-    @property
-    def valid(self) -> range:
-        """The labels that are allowed besides 255."""
-        first_unknown = (self.num_classes or 0) + self.zero_is_unlabelled
-        return range(first_unknown if self.num_classes else IGNORED)
+            by_stem = {_stem(name): size for name, size in sizes.items()}
+            check_label_maps(
+                maps,
+                self.label_maps,
+                {x: by_stem[_stem(x)] for x in maps if _stem(x) in by_stem},
+                LabelRules(self.num_classes, self.zero_is_unlabelled),
+                part,
+                report,
+                examiner,
+            )
 
     def _check_suffixes(
         self, images: Sequence[str], maps: Sequence[str], report: Report
@@ -168,100 +131,6 @@ class SegmentationSet:
             [x for x in maps if _stem(x) not in image_stems],
             severity='warning',
         )
-
-    def _check_maps(
-        self,
-        names: Sequence[str],
-        image_sizes: dict[str, tuple[int, int]],
-        report: Report,
-        examiner: Examiner,
-    ) -> None:
-        chosen = examiner.choose(names)
-        found = examiner.map(
-            lambda name: read_label_map(self.label_maps / name),
-            chosen,
-            f'{self.part}: label maps',
-        )
-        report.note_examined(
-            self.part, 'label maps read', len(chosen), len(names)
-        )
-        maps = dict(zip(chosen, found, strict=True))
-        report.add(
-            'label-map-unreadable',
-            self.part,
-            f'{{count}} of {len(maps):,} files are no label maps',
-            'write 8-bit PNG with one channel, whose values are the labels',
-            [f'{k} ({v.problem})' for k, v in maps.items() if v.problem],
-        )
-        maps = {k: v for k, v in maps.items() if not v.problem}
-        self._check_map_sizes(maps, image_sizes, report)
-        self._check_values(maps, report)
-
-    def _check_map_sizes(
-        self,
-        maps: dict[str, LabelMap],
-        image_sizes: dict[str, tuple[int, int]],
-        report: Report,
-    ) -> None:
-        sizes = {_stem(name): size for name, size in image_sizes.items()}
-        wrong = []
-        for name, label_map in maps.items():
-            size = sizes.get(_stem(name), label_map.size)
-            if size != label_map.size:
-                wrong.append(
-                    f'{name} ({label_map.size[0]} x {label_map.size[1]}, '
-                    f'picture: {size[0]} x {size[1]})'
-                )
-        report.add(
-            'label-map-size',
-            self.part,
-            f'{{count}} of {len(maps):,} label maps have another size than '
-            'their picture',
-            'resize neither alone; label maps only with nearest neighbour',
-            wrong,
-        )
-
-    def _check_values(self, maps: dict[str, LabelMap], report: Report) -> None:
-        allowed = {*self.valid, IGNORED}
-        wrong = []
-        for name, label_map in maps.items():
-            values = [x for x in label_map.values if x not in allowed]
-            if values:
-                wrong.append(f'{name} (labels {values[:8]})')
-        zero = ' (0: unlabelled)' if self.zero_is_unlabelled else ''
-        report.add(
-            'label-map-value',
-            self.part,
-            f'{{count}} of {len(maps):,} label maps hold labels outside 0 '
-            f'to {self.valid[-1]}{zero}, and not 255, which is ignored',
-            'map the labels to this range, or correct num_classes; a '
-            'training would fail at the loss',
-            wrong,
-        )
-        used = {x for label_map in maps.values() for x in label_map.values}
-        unlabelled = {IGNORED, *([0] if self.zero_is_unlabelled else [])}
-        if maps and used <= unlabelled:
-            report.add(
-                'label-map-empty',
-                self.part,
-                f'none of {len(maps):,} label maps has a labelled pixel: all '
-                f'are {sorted(used)}',
-                'check how they were written',
-            )
-        if self.num_classes and not self.zero_is_unlabelled:
-            self._check_shift(used, report)
-
-    def _check_shift(self, used: set[int], report: Report) -> None:
-        """Labels from 1 on look like ADE20K's, where 0 is no class."""
-        if used and min(used) > 0 and self.num_classes in used:
-            report.add(
-                'label-map-shift',
-                self.part,
-                f'the labels are 1 to {self.num_classes} instead of 0 to '
-                f'{self.valid[-1]}',
-                'if 0 means unlabelled, check with --zero-is-unlabelled and '
-                'train with reduce_zero_label=True',
-            )
 
 
 def _stem(name: str) -> str:
