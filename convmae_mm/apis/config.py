@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
 
@@ -111,6 +112,8 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         ConfigError: If several processes on CPUs are to train SyncBN.
     """
+    if cfg.get('default_scope') == 'mmdet':
+        read_coco_by_name()
     # mmengine would select a GPU for the process; without one the group has
     # to exist before.
     if cfg.launcher == 'pytorch' and not has_accelerator():

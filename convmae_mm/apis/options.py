@@ -67,6 +67,10 @@ class RunOptions:
         action=Overrides,
         metavar='KEY=VALUE',
     )
+    check: bool = option(
+        True,
+        'start without the examination of data, classes and schedule',
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

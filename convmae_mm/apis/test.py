@@ -15,6 +15,7 @@ from convmae_mm.engine import CheckpointMatchHook
 from convmae_mm.errors import ConfigError
 
 from .config import build_runner, existing_checkpoint, load_config
+from .examination import examine
 from .options import TestingOptions
 
 # How each library draws: its hook, that draws every test image, and the
@@ -51,15 +52,18 @@ def test(
         The scores by name.
     """
     cfg = testing_config(config, checkpoint, **options)
-    return run_test(cfg, options.get('out'))
+    return run_test(cfg, options.get('out'), options.get('check', True))
 
 
-def run_test(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
+def run_test(
+    cfg: Config, out: str | Path | None = None, check: bool = True
+) -> dict[str, float]:
     """Run a config from :func:`testing_config`.
 
     Args:
         cfg: The config.
         out: See :class:`convmae_mm.apis.options.TestingOptions`.
+        check: See :class:`convmae_mm.apis.options.TestingOptions`.
 
     Returns:
         The scores by name.
@@ -67,8 +71,11 @@ def run_test(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
     Raises:
         ConfigError: If ``out`` has another suffix.
         CheckpointError: If the checkpoint does not fit the model.
+        ExaminationError: If it would score wrongly.
     """
     suffix = Path(TestingOptions(out=out).out or '').suffix
+    if check:
+        examine(cfg, ('test',))
     runner = build_runner(cfg)
     runner.register_hook(CheckpointMatchHook(), priority='LOWEST')
     if suffix == '.pkl':

@@ -20,7 +20,9 @@ from .config import (
     has_accelerator,
     load_config,
 )
+from .examination import examine
 from .options import TrainingOptions
+from .rehearsal import Rehearsal
 from .resumption import last_good_checkpoint
 
 # Initialisers of mmengine and of ours that load a file.
@@ -42,12 +44,26 @@ def train(config: str | Path, **options: Any) -> Runner:
     Returns:
         The runner, with the trained model as ``runner.model``.
     """
-    return run_training(training_config(config, **options))
+    cfg = training_config(config, **options)
+    return run_training(cfg, options.get('check', True))
 
 
-def run_training(cfg: Config) -> Runner:
-    """Train a config from :func:`training_config`; returns the runner."""
+def run_training(cfg: Config, check: bool = True) -> Runner:
+    """Train a config from :func:`training_config`; returns the runner.
+
+    Args:
+        cfg: The config.
+        check: See :class:`convmae_mm.apis.options.TrainingOptions`.
+
+    Raises:
+        ExaminationError: If it would train wrongly.
+    """
+    if check:
+        examine(cfg, ('train', 'val') if cfg.get('val_cfg') else ('train',))
     runner = build_runner(cfg)
+    if check and 'runner_type' not in cfg:
+        # FSDP spreads a model that cannot be copied.
+        runner.register_hook(Rehearsal(), priority='VERY_HIGH')
     runner.train()
     return runner
 

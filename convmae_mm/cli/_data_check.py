@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convmae_mm.apis.config import load_config
+from convmae_mm.apis.options import Overrides, RunOptions
 from convmae_mm.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,9 +23,15 @@ LAYOUT_NAMES = (
     *('class-folders', 'pictures'),
 )
 EPILOG = """\
-Exit code 1 if something is wrong. Public sets are recognised by their
-folders. Your own, everything relative to PATH:
+Exit code 1 if something is wrong. A config says where its data is and what
+they must be; model, evaluators and schedule are compared with them:
 
+  data check my_detector.py
+
+Data without a config, everything relative to PATH; public sets are recognised
+by their folders:
+
+  data check PATH
   data check PATH --ann-file train.json --images train --classes cat dog
   data check PATH --images img --label-maps labels --num-classes 7
   data check PATH --images pictures
@@ -35,14 +43,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('path', type=Path, help='folder of the data set')
+    parser.add_argument(
+        'path', type=Path, help='a config, or the folder of a data set'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=Overrides,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
     parser.add_argument(
         '--layout',
         choices=LAYOUT_NAMES,
         default='auto',
         help='how it lies on disk (default: as its folders look)',
     )
-    own = parser.add_argument_group('a data set of your own')
+    own = parser.add_argument_group('a data set of your own, no config')
     own.add_argument('--images', metavar='DIR', help='folder of the pictures')
     own.add_argument(
         '--ann-file', metavar='FILE', help='annotations in COCO format'
@@ -98,18 +115,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check and report; 1 if there is an error."""
-    from convmae_mm.data_check import Examiner, check_data
+    from convmae_mm.data_check import Examiner, check_config, check_data
 
-    report = check_data(
-        args.path,
-        None if args.layout == 'auto' else args.layout,
-        own_parts(args),
-        Examiner(
-            sample=None if args.full else args.sample,
-            seed=args.seed,
-            workers=args.workers,
-        ),
+    examiner = Examiner(
+        sample=None if args.full else args.sample,
+        seed=args.seed,
+        workers=args.workers,
     )
+    parts = own_parts(args)
+    if args.path.is_file():
+        cfg = load_config(args.path, RunOptions(cfg_options=args.cfg_options))
+        report = check_config(cfg, examiner=examiner)
+    else:
+        layout = None if args.layout == 'auto' else args.layout
+        report = check_data(args.path, layout, parts, examiner)
     if args.json:
         print(json.dumps(report.as_json(), indent=2))
     else:
@@ -178,6 +197,18 @@ def _reject_idle_options(args: argparse.Namespace) -> None:
             args.label_maps,
         ),
     }
+    if args.path.is_file():
+        others = [name for name, (value, *_) in needs.items() if value]
+        if others or args.images or args.layout != 'auto':
+            raise UserError(
+                f'{args.path} is a config, which says all that '
+                f'{", ".join(others) or "--images and --layout"} would: '
+                'override its settings with --cfg-options'
+            )
+    elif args.cfg_options:
+        raise UserError(
+            f'--cfg-options are for a config, and {args.path} is none'
+        )
     for name, (value, needed, other) in needs.items():
         if value and not other:
             raise UserError(f'{name} needs {needed}')

@@ -5,6 +5,7 @@
 
 from .check import check_data
 from .class_folders import ClassFolders
+from .config_check import check_config
 from .detection import DetectionSet
 from .examiner import Examiner
 from .layouts import LAYOUTS, recognise
@@ -22,6 +23,7 @@ __all__ = [
     'PictureFolder',
     'Report',
     'SegmentationSet',
+    'check_config',
     'check_data',
     'recognise',
 ]

@@ -43,7 +43,7 @@ class ClassFolders:
             self.folder, self.root, missing, self.part, report
         ):
             return
-        classes = _subfolders(self.folder)
+        classes = subfolders(self.folder)
         names = list_files(self.folder)
         loose = [name for name in names if '/' not in name]
         report.note(self.part, classes=len(classes), images=len(names))
@@ -111,7 +111,7 @@ class ClassFolders:
                 'one more or less renumbers those behind it',
             )
         if self.like is not None and self.like.is_dir():
-            self._compare(set(classes), set(_subfolders(self.like)), report)
+            self._compare(set(classes), set(subfolders(self.like)), report)
         counts = Counter(x.partition('/')[0] for x in names if '/' in x)
         report.add(
             'class-empty',
@@ -156,7 +156,8 @@ class ClassFolders:
         )
 
 
-def _subfolders(folder: Path) -> list[str]:
+def subfolders(folder: Path) -> list[str]:
+    """Names of the class folders, in the order of their numbers."""
     return sorted(
         x.name
         for x in folder.iterdir()

@@ -68,6 +68,7 @@ def check_coco(
     report: Report,
     expected: ExpectedClasses | None = None,
     with_masks: bool = True,
+    learned: bool = True,
 ) -> CocoContent | None:
     """Note what is wrong with the content of a COCO file.
 
@@ -77,6 +78,7 @@ def check_coco(
         report: Where faults go.
         expected: The classes of the config; None if any will do.
         with_masks: Whether each annotation needs an instance mask.
+        learned: Whether a class without annotations is worth a word.
 
     Returns:
         The records that have every field, or None if it is no COCO file.
@@ -105,10 +107,11 @@ def check_coco(
         crowds=sum(bool(x['iscrowd']) for x in content.annotations),
     )
     _check_ids(content, part, report)
-    _check_references(content, part, report)
+    images = {x.get('id') for x in data['images'] if isinstance(x, dict)}
+    _check_references(content, images, part, report)
     if expected is not None:
         _check_classes(content, expected, part, report)
-    _check_use(content, expected, part, report)
+    _check_use(content, expected, learned, part, report)
     sizes = {x['id']: (x['width'], x['height']) for x in content.images}
     check_boxes(content.annotations, sizes, part, report)
     if with_masks:
@@ -133,8 +136,8 @@ def _compute(records: list[Any], part: str, report: Report) -> None:
         'field-computed',
         part,
         f'{sum(lacking.values()):,} fields are missing from '
-        f'{len(records):,} annotations and are computed from their masks or '
-        'boxes; iscrowd becomes 0',
+        f'{len(records):,} annotations and are computed: areas and boxes '
+        'from masks or boxes, iscrowd as 0',
         'other tools may need them in the file',
         [f'{name} ({count:,} times)' for name, count in lacking.items()],
         severity='warning',
@@ -217,8 +220,9 @@ def _check_ids(content: CocoContent, part: str, report: Report) -> None:
     )  # fmt: skip
 
 
-def _check_references(content: CocoContent, part: str, report: Report) -> None:
-    images = {x['id'] for x in content.images}
+def _check_references(
+    content: CocoContent, images: set[Any], part: str, report: Report
+) -> None:
     categories = {x['id'] for x in content.categories}
     total = len(content.annotations)
     report.add(
@@ -267,7 +271,7 @@ def _check_classes(
         [
             f'{name!r} (the file has {alike[_plain(name)]!r})'
             if _plain(name) in alike
-            else repr(name)
+            else name
             for name in expected.names
             if name not in ids
         ],
@@ -309,6 +313,7 @@ def _plain(name: str) -> str:
 def _check_use(
     content: CocoContent,
     expected: ExpectedClasses | None,
+    learned: bool,
     part: str,
     report: Report,
 ) -> None:
@@ -320,6 +325,8 @@ def _check_use(
             'nothing can be learned or scored from it: is this the right '
             'file?',
         )
+        return
+    if not learned:
         return
     used = {x['category_id'] for x in content.annotations}
     wanted = None if expected is None else set(expected.names)

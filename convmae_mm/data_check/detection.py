@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .coco_file import CocoContent, ExpectedClasses, check_coco
 from .examiner import Examiner
@@ -68,15 +69,7 @@ class DetectionSet:
         check_sizes(stated, measured, self.part, report)
 
     def _check_file(self, report: Report) -> CocoContent | None:
-        if not self.ann_file.is_file():
-            report.add(
-                'annotation-file-missing',
-                self.part,
-                f'the annotation file {self.ann_file} does not exist',
-                how_to_place(self.ann_file, self.root),
-            )
-            return None
-        data = read_json(self.ann_file, self.part, report)
+        data = read_annotations(self.ann_file, self.root, self.part, report)
         if data is None:
             return None
         content = check_coco(
@@ -93,3 +86,18 @@ class DetectionSet:
                     report,
                 )
         return content
+
+
+def read_annotations(
+    ann_file: Path, root: Path, part: str, report: Report
+) -> Any:
+    """The content of an annotation file, or None after noting why not."""
+    if not ann_file.is_file():
+        report.add(
+            'annotation-file-missing',
+            part,
+            f'the annotation file {ann_file} does not exist',
+            how_to_place(ann_file, root),
+        )
+        return None
+    return read_json(ann_file, part, report)

@@ -172,7 +172,8 @@ def _check_values(
     part: str,
     report: Report,
 ) -> None:
-    wrong, wide = [], []
+    wrong: list[str] = []
+    wide: list[str] = []
     for name, label_map in maps.items():
         values = [x for x in label_map.values if not rules.allows(x)]
         if values:
@@ -257,7 +258,7 @@ def _check_use(
             'if labels count from 0, set reduce_zero_label=False',
             severity='warning',
         )
-    if read == total and not rules.scores_only:
+    if read == total and not rules.scores_only and not shifted:
         report.add(
             'class-unused',
             part,

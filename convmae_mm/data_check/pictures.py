@@ -214,7 +214,7 @@ def check_listed(
         part,
         f'{{count}} of {len(listed):,} pictures that the annotations list '
         f'do not exist in {folder}',
-        _how_to_find(missing, present),
+        how_to_find(missing, present),
         missing,
     )
     known = set(listed)
@@ -230,7 +230,7 @@ def check_listed(
     return [name for name in listed if name in there]
 
 
-def _how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
+def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
     """What may have become of missing files, judging by what is there."""
     by_name = {PurePosixPath(x).name: x for x in present}
     by_stem = {PurePosixPath(x).stem.lower(): x for x in present}
@@ -255,7 +255,7 @@ def check_sizes(
     wrong = [
         f'{name} ({_by(size)}, annotations: {_by(stated[name])})'
         for name, size in measured.items()
-        if size != stated[name]
+        if size != stated.get(name, size)
     ]
     report.add(
         'image-size',

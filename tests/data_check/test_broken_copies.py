@@ -197,9 +197,9 @@ BREAKAGES: dict[str, tuple[Callable[[Path], Any], str, str]] = {
         'pycocotools',
     ),
     'field missing': (
-        edit(lambda data: data['annotations'][0].pop('area')),
+        edit(lambda data: data['annotations'][0].pop('image_id')),
         'field-missing',
-        'lacks area',
+        'lacks image_id',
     ),
     'field of a wrong type': (
         set_annotation(image_id=[1]),

@@ -1,0 +1,78 @@
+"""Examine a whole config: its data, its model, and how they are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.registry import DefaultScope
+
+from .examiner import Examiner
+from .heads import check_heads, find_heads, ignored_label
+from .loading import (
+    check_batches,
+    check_evaluator,
+    compare_splits,
+    scores_masks,
+)
+from .report import Report
+from .schedule import check_schedule
+from .splits import Split, SplitReader
+
+SPLITS = ('train', 'val', 'test')
+
+
+def check_config(
+    cfg: Mapping[str, Any],
+    splits: Sequence[str] = SPLITS,
+    examiner: Examiner | None = None,
+) -> Report:
+    """Find out what would train or score wrongly.
+
+    Works on any config of mmdet, mmseg or mmpretrain.
+
+    Args:
+        cfg: The config, read.
+        splits: Which of its data to examine; what it does not have is left
+            out, and so is a test that reads what the validation does.
+        examiner: Decides how many files are opened; by default 500 of each
+            data set.
+    """
+    name = os.path.basename(str(getattr(cfg, 'filename', None) or 'config'))
+    report = Report(root=name, layout='config')
+    world_size = int(os.environ.get('WORLD_SIZE', 1))
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        heads = find_heads(cfg.get('model'))
+        numbers = {x.num_classes for x in heads}
+        reader = SplitReader(
+            report,
+            examiner or Examiner(),
+            num_classes=numbers.pop() if len(numbers) == 1 else None,
+            ignored=ignored_label(
+                heads if cfg.get('default_scope') == 'mmseg' else (), report
+            ),
+        )
+        read: dict[str, Split] = {}
+        for split in splits:
+            loader = cfg.get(f'{split}_dataloader')
+            evaluator = cfg.get(f'{split}_evaluator')
+            if not loader or (
+                split == 'test' and loader == cfg.get('val_dataloader')
+                and 'val' in read
+            ):  # fmt: skip
+                continue
+            found = reader.read(split, loader, scores_masks(evaluator))
+            read[split] = found
+            check_batches(found, world_size, report)
+            if split != 'train':
+                check_evaluator(found, evaluator, heads, report)
+        first = next(iter(read.values()), None)
+        if first is not None:
+            check_heads(heads, first.classes, cfg.get('default_scope'), report)
+        if 'train' in read:
+            for split in read.keys() - {'train'}:
+                compare_splits(read['train'], read[split], report)
+            if cfg.get('train_cfg'):
+                check_schedule(cfg, read['train'], world_size, report)
+    return report

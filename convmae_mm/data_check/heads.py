@@ -1,0 +1,163 @@
+"""What the parts of a model say about classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.registry import MODELS
+
+from .label_maps import IGNORED
+from .report import Report
+
+# Heads that count something else than the classes of the data set.
+OTHER_HEADS = ('rpn', 'semantic', 'panoptic', 'proposal')
+
+
+@dataclass(frozen=True)
+class Head:
+    """A part of a model that counts classes.
+
+    Attributes:
+        key: Its place in the config.
+        cfg: Its part of the config.
+        num_classes: As stated there, or its default.
+    """
+
+    key: str
+    cfg: Mapping[str, Any]
+    num_classes: int
+
+
+def dicts(cfg: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All dicts of a config with their dotted keys."""
+    if isinstance(cfg, Mapping):
+        yield key, cfg
+        for name, value in cfg.items():
+            yield from dicts(value, f'{key}.{name}')
+    elif isinstance(cfg, (list, tuple)):
+        for index, value in enumerate(cfg):
+            yield from dicts(value, f'{key}.{index}')
+
+
+def find_heads(model: Any) -> list[Head]:
+    """Every part of a model that counts the classes of the data set."""
+    heads = []
+    for key, cfg in dicts(model, 'model'):
+        names = [x for x in key.split('.') if not x.isdigit()]
+        if any(word in name for name in names for word in OTHER_HEADS):
+            continue
+        number = cfg.get('num_classes')
+        if number is None and names[-1].endswith('head') and 'type' in cfg:
+            number = _default(cfg['type'])
+        counts = names[-1].endswith(('head', 'data_preprocessor'))
+        if isinstance(number, int) and counts:
+            heads.append(Head(key, cfg, number))
+    return heads
+
+
+def _default(kind: Any) -> int | None:
+    """``num_classes`` of a class where the config does not state it."""
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    for base in getattr(found, '__mro__', ()):
+        if '__init__' in vars(base):
+            arguments = inspect.signature(base).parameters
+            if 'num_classes' in arguments:
+                default = arguments['num_classes'].default
+                return default if isinstance(default, int) else None
+    return None
+
+
+def ignored_label(heads: Sequence[Head], report: Report) -> int:
+    """The label that heads for label maps ignore; notes contradictions."""
+    found = {
+        head.key: head.cfg.get('ignore_index', IGNORED)
+        for head in heads
+        if not head.key.endswith('data_preprocessor')
+    }
+    for head in heads:
+        label = head.cfg.get('ignore_index', IGNORED)
+        if isinstance(label, int) and (
+            0 <= label < head.num_classes and label != IGNORED
+        ):
+            report.add(
+                'ignored-class',
+                'model',
+                f'{head.key}.ignore_index={label} is one of its '
+                f'{head.num_classes} classes, which would never be learned',
+                'set it to 255; if label 0 means no class, set '
+                'reduce_zero_label=True in the data set instead',
+            )
+    report.add(
+        'ignored-differ',
+        'model',
+        'the heads ignore different labels',
+        'give all of them the same ignore_index',
+        [f'{k}: {v}' for k, v in found.items()]
+        if len(set(map(str, found.values()))) > 1
+        else [],
+    )
+    label = next(iter(found.values()), IGNORED)
+    return label if isinstance(label, int) else IGNORED
+
+
+def check_heads(
+    heads: Sequence[Head],
+    classes: Sequence[str] | None,
+    scope: str | None,
+    report: Report,
+) -> None:
+    """Compare the heads with the classes of the training data."""
+    number = len(classes) if classes else None
+    wrong = [x for x in heads if number not in (None, x.num_classes)]
+    if number is None:
+        seen = {x.num_classes for x in heads}
+        wrong = list(heads) if len(seen) > 1 else []
+    if wrong:
+        stated = ', '.join(f'{x.key}.num_classes={x.num_classes}'
+                           for x in wrong)  # fmt: skip
+        keys = ' '.join(f'{x.key}.num_classes={number}' for x in wrong)
+        names = '' if not classes else f': {", ".join(classes[:8])}'
+        more = ', ...' if classes and len(classes) > 8 else ''
+        background = ''
+        if any(x.num_classes == (number or 0) + 1 for x in wrong):
+            background = (
+                '; no background is counted'
+                if scope == 'mmdet'
+                else '; a background counts only if it is one of the classes'
+            )
+        elif scope == 'mmseg' and any(x.num_classes == 1 for x in wrong):
+            background = (
+                '; an object and its background are two classes, or '
+                'num_classes=2 with out_channels=1 and use_sigmoid=True'
+            )
+        report.add(
+            'num-classes',
+            'model',
+            f'{stated}, but the data set has {number} classes{names}{more}'
+            if number is not None
+            else f'the heads count different classes: {stated}',
+            f'set {keys} (or correct metainfo.classes){background}'
+            if number is not None
+            else 'give all of them the same num_classes',
+        )
+    for head in heads:
+        if head not in wrong:
+            _check_weights(head, report)
+
+
+def _check_weights(head: Head, report: Report) -> None:
+    """One weight for each class; softmax in mmdet has a background too."""
+    allowed = (head.num_classes, head.num_classes + 1)
+    for key, loss in dicts(head.cfg, head.key):
+        weights = loss.get('class_weight')
+        if isinstance(weights, (list, tuple)) and len(weights) not in allowed:
+            report.add(
+                'class-weight',
+                'model',
+                f'{key}.class_weight has {len(weights)} numbers for '
+                f'{head.num_classes} classes',
+                f'give each class one, or set {key}.class_weight=None',
+            )
