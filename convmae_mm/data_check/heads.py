@@ -60,7 +60,8 @@ def find_heads(model: Any) -> list[Head]:
 
 def _default(kind: Any) -> int | None:
     """``num_classes`` of a class where the config does not state it."""
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    with MODELS.switch_scope_and_registry(None) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
     for base in getattr(found, '__mro__', ()):
         if '__init__' in vars(base):
             arguments = inspect.signature(base).parameters

@@ -111,7 +111,9 @@ class SplitReader:
                 self._refuse(part, cfg, error)
                 split.length = None
                 continue
-            self._note_classes(split, part, dataset)
+            if not self._note_classes(split, part, dataset):
+                split.length = None
+                continue
             masks = with_masks or _loads_masks(cfg.get('pipeline'))
             if _is_plain_coco(dataset):
                 self._read_coco(split, part, dataset, cfg, masks)
@@ -144,7 +146,8 @@ class SplitReader:
             remedy,
         )  # fmt: skip
 
-    def _note_classes(self, split: Split, part: str, dataset: Any) -> None:
+    def _note_classes(self, split: Split, part: str, dataset: Any) -> bool:
+        """Whether the classes are a list of names, or there are none."""
         classes = dataset.metainfo.get('classes')
         if isinstance(classes, str):
             self.report.add(
@@ -154,9 +157,9 @@ class SplitReader:
                 'letter by letter',
                 f'a single class needs a comma: classes=({classes!r},)',
             )
-            return
+            return False
         if not classes:
-            return
+            return True
         classes = tuple(classes)
         self.report.add(
             'class-repeated',
@@ -174,6 +177,7 @@ class SplitReader:
                 'give all of them the same metainfo',
             )
         split.classes = split.classes or classes
+        return True
 
     def _check_palette(self, part: str, metainfo: Any) -> bool:
         """Whether each class that is named has a colour, if any has."""
