@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from shrink import shrink_config
 
 from convmae_mm import apis
 from convmae_mm.datasets.digit_scenes import generate_digit_scenes
-from convmae_mm.recipes.shrink import shrink_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 KNN = CONFIGS / 'classification' / 'convmae-base_knn_in1k.py'

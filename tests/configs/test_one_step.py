@@ -12,11 +12,11 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
+from shrink import shrink_config
 
 from convmae_mm.apis.train import AMP_ARGUMENTS
 from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 from convmae_mm.engine import CpuAmpOptimWrapper
-from convmae_mm.recipes.shrink import shrink_config
 
 ROOT = Path(__file__).parents[2] / 'configs'
 CONFIGS = [

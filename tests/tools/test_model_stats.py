@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-
-from convmae_mm.recipes.statistics import PartStatistics, measure
+from model_stats import main
+from network_cost import PartStatistics, measure
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
@@ -29,14 +28,6 @@ def log_level():
     with warnings.catch_warnings():
         yield
     logger.setLevel(before)
-
-
-def tool():
-    path = ROOT / 'tools' / 'analysis' / 'model_stats.py'
-    spec = importlib.util.spec_from_file_location('model_stats', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def count(name: str, **options) -> dict[str, PartStatistics]:
@@ -105,7 +96,6 @@ def test_a_wrong_depth_and_size_are_refused():
 @pytest.mark.slow
 def test_the_table_of_the_document_is_up_to_date(tmp_path, capsys) -> None:
     """`tools/analysis/model_stats.py --write docs/recipes.md` renews it."""
-    main = tool().main
     assert main(['--check', str(DOCUMENT)]) == 0
     stale = tmp_path / 'stale.md'
     stale.write_text(DOCUMENT.read_text().replace('| 85.4 |', '| 85.5 |'))
@@ -115,7 +105,7 @@ def test_the_table_of_the_document_is_up_to_date(tmp_path, capsys) -> None:
 
 def test_the_tool_prints_parts(capsys) -> None:
     name = CONFIGS / CLASSIFIER
-    assert tool().main([str(name), '--size', '64', '64']) == 0
+    assert main([str(name), '--size', '64', '64']) == 0
     text = capsys.readouterr().out
     assert 'backbone.blocks3' in text
     assert 'published' in text

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
+import repro_small as tool
 from mmengine.logging import MMLogger
 
-ROOT = Path(__file__).parents[2]
 SEGMENTOR = 'upernet_convmae-base_160k_ade20k-512x512'
 PRETRAINING = 'convmae-base_24xb128-amp-coslr-1600e_in1k'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    path = ROOT / 'tools' / 'analysis' / 'repro_small.py'
-    spec = importlib.util.spec_from_file_location('repro_small', path)
-    module = importlib.util.module_from_spec(spec)
-    # dataclasses look their module up
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +21,7 @@ def log_level():
     logger.setLevel(before)
 
 
-def test_what_a_recipe_starts_from_comes_first(tool) -> None:
+def test_what_a_recipe_starts_from_comes_first() -> None:
     names = [path.stem for path in tool.select(SEGMENTOR)]
     assert names == [PRETRAINING, SEGMENTOR]
     paths = tool.select('*')
@@ -47,13 +33,13 @@ def test_what_a_recipe_starts_from_comes_first(tool) -> None:
             assert everything.index(source) < everything.index(path.stem)
 
 
-def test_an_unknown_recipe_is_refused(tool) -> None:
+def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(SystemExit, match='nothing_like_it'):
         tool.select('nothing_like_it')
 
 
 @pytest.mark.slow
-def test_a_recipe_runs_after_its_pretraining(tool, tmp_path, capsys) -> None:
+def test_a_recipe_runs_after_its_pretraining(tmp_path, capsys) -> None:
     argv = ['--only', SEGMENTOR, '--steps', '1', '--work-dir', str(tmp_path)]
     assert tool.main(argv) == 0
     text = capsys.readouterr().out
@@ -63,7 +49,7 @@ def test_a_recipe_runs_after_its_pretraining(tool, tmp_path, capsys) -> None:
 
 
 @pytest.mark.slow
-def test_a_failure_is_told(tool, tmp_path, capsys, monkeypatch) -> None:
+def test_a_failure_is_told(tmp_path, capsys, monkeypatch) -> None:
     def fail(*_):
         raise RuntimeError('a broken recipe')
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.optim import OptimWrapper
-from mmengine.registry import PARAM_SCHEDULERS
-
-from convmae_mm.recipes.published import PUBLISHED
-from convmae_mm.recipes.schedule import rate_factor
-from convmae_mm.recipes.settings import (
-    compare,
-    parameter_groups,
-    recipe_settings,
-)
+from published import PUBLISHED
+from recipe_settings import compare, parameter_groups, recipe_settings
+from show_recipe import curve, main
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {
@@ -28,6 +19,7 @@ CONFIGS = {
     for path in (ROOT / 'configs').rglob('*.py')
     if '_base_' not in path.parts
 }
+DETECTOR2 = 'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e_coco'
 # What differs from the published recipe, on purpose.
 DIFFERENCES = {
     # float32, because mmcv's compiled RoIAlign has no bfloat16; --amp is
@@ -47,14 +39,6 @@ def log_level():
     with warnings.catch_warnings():
         yield
     logger.setLevel(before)
-
-
-def tool():
-    path = ROOT / 'tools' / 'analysis' / 'show_recipe.py'
-    spec = importlib.util.spec_from_file_location('show_recipe', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_published_recipe_is_shipped():
@@ -103,61 +87,49 @@ def test_groups_of_the_segmentor():
     assert total == pytest.approx(160.18e6, rel=1e-3)
 
 
-def stepped(schedulers: list[dict], steps: int) -> list[float]:
-    """The factors as mmengine multiplies them."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-    wrapper = OptimWrapper(optimizer)
-    built = [
-        PARAM_SCHEDULERS.build(dict(cfg, optimizer=wrapper))
-        for cfg in schedulers
-    ]
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in built:
-            scheduler.step()
-    return rates
-
-
-WARMUP = dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=10)
+def test_the_curve_of_the_learning_rate() -> None:
+    times, factors, unit = curve(Config.fromfile(CONFIGS[DETECTOR2]))
+    assert (times[0], times[-1], unit) == (0, 184_375, 'iterations')
+    assert factors[0] == pytest.approx(0.001)
+    assert max(factors) == 1
+    at = dict(zip(times, factors, strict=True))
+    # x0.1 at 8/9 and at 26/27 of the length
+    for share, factor in ((0.5, 1), (0.92, 0.1), (0.98, 0.01)):
+        nearest = min(at, key=lambda time: abs(time - share * times[-1]))
+        assert at[nearest] == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(
-    'decay',
+    ('name', 'middle'),
     [
-        dict(type='CosineAnnealingLR', T_max=90, begin=10, end=100),
-        dict(
-            type='CosineAnnealingLR',
-            T_max=90,
-            begin=10,
-            end=100,
-            eta_min_ratio=0.1,
-        ),
-        dict(type='PolyLR', power=1.0, eta_min=0.0, begin=10, end=100),
-        dict(type='MultiStepLR', milestones=[40, 70], gamma=0.1, end=100),
+        # half the way from the end of the warm-up: cosine and power 1
+        ('convmae-base_24xb128-amp-coslr-1600e_in1k', 0.52),
+        ('upernet_convmae-base_160k_ade20k-512x512', 0.505),
     ],
-    ids=lambda decay: decay['type'],
 )
-def test_formulas_of_the_schedules(decay: dict) -> None:
-    schedulers = [WARMUP, dict(decay, by_epoch=False)]
-    expected = stepped(schedulers, 100)
-    ours = [rate_factor(schedulers, time) for time in range(100)]
-    # In the step where one takes over, mmengine is one step behind.
-    assert ours == pytest.approx(expected, abs=0.02)
+def test_curves_that_fall_to_zero(name: str, middle: float) -> None:
+    _, factors, _ = curve(Config.fromfile(CONFIGS[name]), points=1001)
+    top = factors.index(max(factors))
+    assert factors[: top + 1] == sorted(factors[: top + 1])
+    assert factors[top:] == sorted(factors[top:], reverse=True)
+    assert factors[500] == pytest.approx(middle, abs=0.005)
+    assert factors[-1] == pytest.approx(0, abs=0.002)
 
 
-def test_an_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match='ExponentialLR'):
-        rate_factor([dict(type='ExponentialLR', gamma=0.9)], 1)
+def test_any_schedule_has_a_curve() -> None:
+    cfg = Config.fromfile(CONFIGS[DETECTOR2])
+    cfg.train_cfg.max_iters = 100
+    cfg.param_scheduler = [
+        dict(type='ExponentialLR', gamma=0.9, by_epoch=False)
+    ]
+    _, factors, _ = curve(cfg, points=100)
+    assert factors[10] == pytest.approx(0.9**10)
 
 
 @pytest.mark.slow
 def test_the_tool_shows_and_plots(tmp_path, capsys) -> None:
-    name = 'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e_coco'
     plot = tmp_path / 'rate.png'
-    main = tool().main
-    assert main([str(CONFIGS[name]), '--plot', str(plot)]) == 0
+    assert main([str(CONFIGS[DETECTOR2]), '--plot', str(plot)]) == 0
     text = capsys.readouterr().out
     for part in (
         'released detector 2',
@@ -169,4 +141,4 @@ def test_the_tool_shows_and_plots(tmp_path, capsys) -> None:
     ):
         assert part in text
     assert plot.stat().st_size > 5_000
-    assert main([str(CONFIGS[name]), '--strict']) == 1
+    assert main([str(CONFIGS[DETECTOR2]), '--strict']) == 1

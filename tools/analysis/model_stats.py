@@ -11,24 +11,21 @@ Large networks need no memory: nothing is computed but shapes.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from common import renew, silence
 from mmengine.config import Config
-from mmengine.logging import MMLogger
+from network_cost import PartStatistics, measure
+from published import PUBLISHED
 from rich.console import Console
 from rich.table import Table
 
 from convmae_mm.apis.config import find_config
-from convmae_mm.recipes.published import PUBLISHED
-from convmae_mm.recipes.statistics import PartStatistics, measure
 
-BEGIN = '<!-- begin: tools/analysis/model_stats.py -->'
-END = '<!-- end: tools/analysis/model_stats.py -->'
+TOOL = 'tools/analysis/model_stats.py'
 
 # The rows of the table in the document.
 IN_DOCUMENT = (
@@ -51,8 +48,7 @@ IN_DOCUMENT = (
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    MMLogger.get_current_instance().setLevel(logging.ERROR)
-    warnings.simplefilter('ignore')
+    silence()
     if args.config:
         size = tuple(args.size) if args.size else None
         cfg = Config.fromfile(args.config)
@@ -61,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     document = Path(args.write or args.check)
     text = document.read_text('utf-8')
-    renewed = renew(text)
+    renewed = renew(text, TOOL, '\n'.join(document_rows()))
     if args.write:
         document.write_text(renewed, 'utf-8')
     elif renewed != text:
@@ -115,16 +111,6 @@ def print_parts(name: str, parts: list[PartStatistics]) -> None:
             '',
         )
     Console().print(table)
-
-
-def renew(text: str) -> str:
-    """The document with a fresh table between the markers."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f'there must be one {BEGIN} and one {END}')
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    table = '\n'.join(document_rows())
-    return f'{before}{BEGIN}\n{table}\n{END}{after}'
 
 
 def document_rows() -> Iterator[str]:

@@ -4,7 +4,7 @@
     python tools/analysis/model_zoo.py --check
 
 Names, weights, batches and lengths come from the configs, scores from
-``convmae_mm.recipes.published``. So a new config is listed by one command, and
+``published.py``. So a new config is listed by one command, and
 a test fails while it is not.
 """
 
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from common import renew
 from mmengine.config import Config
-
-from convmae_mm.recipes.published import PUBLISHED, Published
-from convmae_mm.recipes.settings import recipe_settings
-from convmae_mm.recipes.shrink import starting_checkpoint
+from published import PUBLISHED, Published
+from recipe_settings import recipe_settings
+from shrink import starting_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ZOO = ROOT / 'docs' / 'model_zoo.md'
@@ -34,8 +34,7 @@ FOLDERS = {
     'segmentation': ('Semantic Segmentation', 'ADE20K'),
     'quickstart': ('Demonstration', 'DigitScenes'),
 }
-BEGIN = '<!-- begin {}: tools/analysis/model_zoo.py -->'
-END = '<!-- end {}: tools/analysis/model_zoo.py -->'
+TOOL = 'tools/analysis/model_zoo.py'
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def files() -> Iterator[tuple[Path, str]]:
     for folder in FOLDERS:
         rows = [describe(path) for path in configs(folder)]
         yield ROOT / 'configs' / folder / 'metafile.yml', metafile(rows)
-        zoo = renew(zoo, folder, table(rows))
+        zoo = renew(zoo, TOOL, table(rows), folder)
     yield ZOO, zoo
     index = ROOT / 'model-index.yml'
     yield index, renew_imports(index.read_text('utf-8'))
@@ -137,16 +136,6 @@ def table(rows: list[Row]) -> str:
         cells = (link, row.gpus, row.length, row.starts_from)
         lines.append(f'| {" | ".join((*cells, row.scores, row.origin))} |')
     return '\n'.join(lines)
-
-
-def renew(text: str, folder: str, content: str) -> str:
-    """The document with fresh content between a folder's markers."""
-    begin, end = BEGIN.format(folder), END.format(folder)
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f'there must be one {begin} and one {end}')
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    return f'{before}{begin}\n{content}\n{end}{after}'
 
 
 def metafile(rows: list[Row]) -> str:

@@ -13,27 +13,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fnmatch
-import logging
 import sys
 import time
 import traceback
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import silence
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.table import Table
+from shrink import shrink_config, starting_checkpoint, unformatted
 
 from convmae_mm import apis
 from convmae_mm.apis.config import find_config
 from convmae_mm.datasets.digit_scenes import generate_digit_scenes
-from convmae_mm.recipes.shrink import (
-    shrink_config,
-    starting_checkpoint,
-    unformatted,
-)
 
 # What a k-nearest-neighbour evaluation has to be given.
 KNN_ENCODER = 'convmae-base_24xb128-amp-coslr-1600e_in1k'
@@ -83,12 +77,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         '--work-dir', metavar='DIR', default='work_dirs/repro_small'
     )
     return parser.parse_args(argv)
-
-
-def silence() -> None:
-    """One line for each recipe; the whole log is in its folder."""
-    MMLogger.get_current_instance().setLevel(logging.ERROR)
-    warnings.simplefilter('ignore')
 
 
 def select(pattern: str) -> list[Path]:

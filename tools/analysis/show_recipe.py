@@ -10,24 +10,25 @@ augmentations. Ends with 1 under --strict if something published differs.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
+from common import silence
 from mmengine.config import Config
-from mmengine.logging import MMLogger
-from rich.console import Console
-from rich.table import Table
-
-from convmae_mm.recipes.published import PUBLISHED
-from convmae_mm.recipes.schedule import rate_factor
-from convmae_mm.recipes.settings import (
+from mmengine.registry import PARAM_SCHEDULERS
+from published import PUBLISHED, Published
+from recipe_settings import (
+    Comparison,
     augmentations,
     compare,
     parameter_groups,
     recipe_settings,
 )
+from rich.console import Console
+from rich.table import Table
 
 BLOCKS = ' ▁▂▃▄▅▆▇█'
 COLOURS = {'same': 'green', 'differs': 'bold red', 'unpublished': 'dim'}
@@ -35,9 +36,7 @@ COLOURS = {'same': 'green', 'differs': 'bold red', 'unpublished': 'dim'}
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    # Every parameter that mmengine sorts into a group would be a line.
-    MMLogger.get_current_instance().setLevel(logging.ERROR)
-    warnings.simplefilter('ignore')
+    silence()
     cfg = Config.fromfile(args.config)
     console = Console(width=args.width)
     name = Path(args.config).stem
@@ -82,7 +81,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def settings_table(name, published, rows) -> Table:
+def settings_table(
+    name: str, published: Published | None, rows: Sequence[Comparison]
+) -> Table:
     source = published.what if published else 'nothing is published for it'
     table = Table(title=f'{name}\npublished: {source}', title_justify='left')
     for column in ('setting', 'this config', 'published', ''):
@@ -123,20 +124,48 @@ def show(value: object) -> str:
 def curve(
     cfg: Config, points: int = 401
 ) -> tuple[list[float], list[float], str]:
-    """Times, factors on the learning rate, and the unit of time."""
+    """Times, factors on the learning rate, and the unit of time.
+
+    mmengine's own schedulers, with the whole training squeezed into so many
+    steps.
+    """
     if 'max_epochs' in cfg.train_cfg:
         end, unit = cfg.train_cfg.max_epochs, 'epochs'
     else:
         end, unit = cfg.train_cfg.max_iters, 'iterations'
-    schedulers = cfg.get('param_scheduler') or []
-    mixed = unit == 'epochs' and any(
-        not scheduler.get('by_epoch', True) for scheduler in schedulers
-    )
-    if mixed:
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    schedulers = [
+        PARAM_SCHEDULERS.build(
+            dict(_squeeze(scheduler, points / end), optimizer=optimizer)
+        )
+        for scheduler in cfg.get('param_scheduler') or []
         # A warm-up in iterations is too short to be seen in epochs.
-        schedulers = [x for x in schedulers if x.get('by_epoch', True)]
+        if unit == 'iterations' or scheduler.get('by_epoch', True)
+    ]
+    factors = []
+    for _ in range(points):
+        factors.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
     times = [end * index / (points - 1) for index in range(points)]
-    return times, [rate_factor(schedulers, time) for time in times], unit
+    return times, factors, unit
+
+
+def _squeeze(scheduler: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """A scheduler whose times are multiplied by a factor, in iterations."""
+    squeezed = dict(scheduler, by_epoch=False)
+    squeezed.pop('convert_to_iter_based', None)
+    for key in {'begin', 'end', 'T_max', 'step_size'} & set(squeezed):
+        squeezed[key] = round(squeezed[key] * factor)
+    if 'end' in squeezed:
+        # mmengine's warm-up takes one step to begin, and one to end
+        squeezed['end'] = max(squeezed['end'], squeezed.get('begin', 0) + 2)
+    if 'milestones' in squeezed:
+        squeezed['milestones'] = [
+            round(step * factor) for step in squeezed['milestones']
+        ]
+    return squeezed
 
 
 def sparkline(factors: list[float], width: int = 80) -> str:
@@ -147,7 +176,9 @@ def sparkline(factors: list[float], width: int = 80) -> str:
     return ''.join(BLOCKS[round(levels * x / top)] for x in picked)
 
 
-def plot(times, rates, unit: str, name: str, file: str) -> None:
+def plot(
+    times: list[float], rates: list[float], unit: str, name: str, file: str
+) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3), layout='constrained')

@@ -43,8 +43,6 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
 
-from convmae_mm.recipes.statistics import default_size
-
 COLUMNS = (
     'config',
     'size, px',
@@ -125,6 +123,12 @@ def build_model(cfg: Config, size: tuple[int, int]) -> Any:
         model.neck.img_size = size
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(model)
+
+
+def default_size(cfg: Config) -> tuple[int, int]:
+    """(height, width) that the backbone's tables are stored for."""
+    size = cfg.model.backbone.get('img_size', 224)
+    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:

@@ -1,16 +1,16 @@
-"""Make any shipped recipe so small that two cores run it in seconds.
+"""Make any recipe so small that two cores run it in seconds.
 
-What is shrunk: widths, picture sizes, numbers of anchors and proposals, batch
-and length. What stays: the kind of network, its mode, its number of stage-3
-blocks (layer ids and window blocks refer to them), every transform, every
-loss, the optimiser with its groups, the schedule. The data are DigitScenes.
+What is shrunk: widths, picture sizes, numbers of anchors, proposals and
+layers of heads, batch and length. What stays: the kind of network, its mode,
+its number of stage-3 blocks (layer ids and window blocks refer to them), every
+transform, every loss, the optimiser with its groups, the schedule. The data
+are DigitScenes.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,31 @@ from mmengine.config import Config, ConfigDict
 
 from convmae_mm.apis.config import find_config
 from convmae_mm.datasets.digit_scenes import CLASSES
-from convmae_mm.variants import resolve_arch
+from convmae_mm.variants import arch_zoo, resolve_arch
 
-ENCODER_DIMS = (8, 16, 32)
-HEADS = 4
-BATCH = 2  # the coarsest pool of UperNet leaves BatchNorm one value a picture
-
+FACTOR = 8  # all widths are divided by it, so that they still fit
+WIDTHS = frozenset(
+    {
+        'channels',
+        'conv_out_channels',
+        'embed_dims',
+        'fc_out_channels',
+        'feat_channels',
+        'feedforward_channels',
+        'in_channels',
+        'input_features',
+        'num_feats',
+        'out_channels',
+    }
+)
+# Largest values; smaller ones stay.
+LIMITS = {
+    'depth': 1,
+    'max_per_img': 20,
+    'nms_pre': 50,
+    'num': 32,
+    'num_layers': 2,
+}
 # Pixels, and what becomes of them; multiples of the largest stride.
 PIXELS = {2048: 256, 1024: 64, 512: 64, 341: 43, 256: 40, 224: 32, 128: 64}
 PIXEL_KEYS = frozenset(
@@ -37,18 +56,9 @@ PIXEL_KEYS = frozenset(
         'stride',
     }
 )
-# Largest values; smaller ones stay.
-LIMITS = {
-    'channels': 16,
-    'conv_out_channels': 16,
-    'fc_out_channels': 32,
-    'feat_channels': 16,
-    'max_per_img': 20,
-    'nms_pre': 50,
-    'num': 32,
-}
-DECODER = dict(embed_dims=32, depth=1, num_heads=HEADS)
-# The config of ours with the data of each scope. Its classes come too.
+CLASS_KEYS = frozenset({'num_classes', 'num_things_classes'})
+BATCH = 2  # the coarsest pool of UperNet leaves BatchNorm one value a picture
+# The config with the data of each scope. Its classes come too.
 DATA_CONFIGS = {
     'mmdet': '_base_/datasets/digit_scenes_detection.py',
     'mmseg': '_base_/datasets/digit_scenes_segmentation.py',
@@ -69,7 +79,7 @@ def shrink_config(
     """A copy of a recipe that two cores run in seconds.
 
     Args:
-        cfg: A shipped config.
+        cfg: A config with a ConvMAE as ``model.backbone``.
         data_root: Folder of a DigitScenes data set.
         steps: Iterations of training.
         encoder: A checkpoint that stands for the one the recipe starts
@@ -126,18 +136,13 @@ def starting_checkpoint(model: Any) -> str | None:
     Args:
         model: Config of a model, or of a part of one.
     """
-    if isinstance(model, (list, tuple)):
-        parts = list(model)
-    elif isinstance(model, Mapping):
-        init_cfg = model.get('init_cfg')
-        if isinstance(init_cfg, Mapping):
-            if init_cfg.get('type') in LOADER_TYPES:
-                return str(init_cfg['checkpoint'])
-        parts = list(model.values())
-    else:
-        return None
-    found = (starting_checkpoint(part) for part in parts)
-    return next((file for file in found if file is not None), None)
+    found = (
+        str(init_cfg['checkpoint'])
+        for part in _parts(model)
+        for init_cfg in [part.get('init_cfg')]
+        if _loads(init_cfg)
+    )
+    return next(found, None)
 
 
 def shrink_model(model: Mapping[str, Any], scope: str) -> ConfigDict:
@@ -147,25 +152,31 @@ def shrink_model(model: Mapping[str, Any], scope: str) -> ConfigDict:
         model: Config with a ConvMAE as ``backbone``.
         scope: Library of the model: 'mmdet', 'mmseg' or 'mmpretrain'.
     """
-    small = ConfigDict(copy.deepcopy(dict(model)))
-    arch = resolve_arch(small.backbone.arch)
-    # The heads of the detectors read a pyramid, all others the encoder.
-    encoder = dict(zip(arch.embed_dims, ENCODER_DIMS, strict=True))
-    rules = partial(_shrink_item, num_classes=_count_classes(scope))
-    small = _walk(small, rules)
+    classes = _count_classes(scope)
+    known = {
+        part[key] for part in _parts(model) for key in CLASS_KEYS & set(part)
+    }
+    arch = resolve_arch(model['backbone']['arch'])
+    factor = 1 if arch == arch_zoo['tiny'] else FACTOR
+
+    def rule(key: str, value: Any) -> Any:
+        if key in WIDTHS:
+            return _map_numbers(value, lambda x: max(x // factor, min(x, 16)))
+        if key in CLASS_KEYS:
+            return classes
+        if key == 'class_weight' and value:
+            # one for each class, and perhaps one for none of them
+            none = value[-1:] if len(value) - 1 in known else []
+            return [*value[:classes], *none]
+        return _shrink_item(key, value)
+
+    small = _walk(model, rule)
     small.backbone.arch = dict(
-        embed_dims=list(ENCODER_DIMS),
+        embed_dims=[width // factor for width in arch.embed_dims],
         depths=[1, 1, arch.depths[2]],
-        num_heads=HEADS,
+        num_heads=arch.num_heads,
         mlp_ratios=[1, 1, 1],
     )
-    necks = small.get('neck')
-    readers = [*(necks if isinstance(necks, list) else [necks]), small]
-    for key in ('decode_head', 'auxiliary_head', 'head'):
-        readers.append(small.get(key))
-    for reader in readers:
-        if reader:
-            _fit_to_encoder(reader, encoder)
     return small
 
 
@@ -189,11 +200,10 @@ def shrink_loader(
     is_test = dataset.get('test_mode') or dataset.get('split') == 'val'
     is_test = is_test or 'val' in str(dataset.get('data_prefix', ''))
     replacement = source.val_dataloader if is_test else source.train_dataloader
-    pipeline = [_walk(step, _shrink_item) for step in dataset.pipeline]
     small.dataset = ConfigDict(
         copy.deepcopy(dict(replacement.dataset)),
         data_root=f'{data_root}/',
-        pipeline=pipeline,
+        pipeline=_walk(dataset.pipeline, _shrink_item),
         indices=BATCH * count,
     )
     small.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
@@ -224,59 +234,44 @@ def _walk(value: Any, rule: Callable[[str, Any], Any], key: str = '') -> Any:
     return rule(key, value)
 
 
-def _shrink_item(key: str, value: Any, num_classes: int | None = None) -> Any:
+def _parts(value: Any) -> Iterator[Any]:
+    """Every dict in a config, the outer ones first."""
+    if isinstance(value, Mapping):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _parts(item)
+
+
+def _map_numbers(value: Any, change: Callable[[int], int]) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_map_numbers(item, change) for item in value)
+    return change(value) if isinstance(value, int) else value
+
+
+def _shrink_item(key: str, value: Any) -> Any:
     if key in PIXEL_KEYS:
-        if isinstance(value, (list, tuple)):
-            return type(value)(PIXELS.get(side, side) for side in value)
-        return PIXELS.get(value, value)
+        return _map_numbers(value, lambda side: PIXELS.get(side, side))
     if key in LIMITS and isinstance(value, int):
         return min(value, LIMITS[key])
-    if key == 'num_classes' and num_classes is not None:
-        return num_classes
-    if key in ('in_channels', 'out_channels') and value == 256:
-        return LIMITS['feat_channels']  # the width of every pyramid
     return value
 
 
-def _fit_to_encoder(reader: ConfigDict, encoder: Mapping[int, int]) -> None:
-    """Widths of a part that reads the encoder's maps."""
-    for key in ('in_channels', 'input_features'):
-        width = reader.get(key)
-        if isinstance(width, (list, tuple)):
-            # A pyramid's width is C1 of ConvMAE-B, and gone already.
-            narrow = [_lookup(encoder, item) for item in width]
-            reader[key] = narrow
-        elif width in encoder:
-            reader[key] = encoder[width]
-    if reader.get('type') == 'convmae_mm.ConvMAEPretrainDecoder':
-        reader.update(DECODER)
+def _loads(init_cfg: Any) -> bool:
+    return isinstance(init_cfg, Mapping) and (
+        init_cfg.get('type') in LOADER_TYPES
+    )
 
 
-def _lookup(encoder: Mapping[int, int], width: int) -> int:
-    if width not in encoder:
-        raise ValueError(
-            f'in_channels {width} is none of the widths of the encoder, '
-            f'{sorted(encoder)}'
-        )
-    return encoder[width]
-
-
-def _replace_checkpoint(part: Any, encoder: str | Path | None) -> None:
+def _replace_checkpoint(model: Any, encoder: str | Path | None) -> None:
     """Let every part that loads a file load ``encoder``, or nothing."""
-    if isinstance(part, (list, tuple)):
-        for item in part:
-            _replace_checkpoint(item, encoder)
-    if not isinstance(part, Mapping):
-        return
-    init_cfg = part.get('init_cfg')
-    if isinstance(init_cfg, Mapping) and init_cfg.get('type') in LOADER_TYPES:
-        if encoder is None:
-            part['init_cfg'] = None  # type: ignore[index]
-        else:
-            init_cfg['checkpoint'] = str(encoder)  # type: ignore[index]
-        return
-    for item in part.values():
-        _replace_checkpoint(item, encoder)
+    for part in _parts(model):
+        if _loads(part.get('init_cfg')):
+            if encoder is None:
+                part['init_cfg'] = None
+            else:
+                part['init_cfg']['checkpoint'] = str(encoder)
 
 
 def _shorten(cfg: Config, steps: int) -> None:

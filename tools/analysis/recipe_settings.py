@@ -14,11 +14,10 @@ from typing import Any, Literal
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
+from network_cost import build_on
+from published import Published
 
 from convmae_mm.engine.layer_decay import find_layered_backbone
-
-from .published import Published
-from .statistics import build_on_meta
 
 DECAY_RULES = {
     'norm_decay_mult': 'norm',
@@ -99,7 +98,7 @@ def compare(
 
 def parameter_groups(cfg: Config) -> list[GroupSummary]:
     """The groups that the optimiser would have, alike ones together."""
-    model = build_on_meta(cfg)
+    model = build_on(cfg)
     _, backbone = find_layered_backbone(model)
     wrapper_cfg = {
         key: value

@@ -18,7 +18,7 @@ class Published:
     Attributes:
         what: The row of a table or the file that it comes from.
         recipe: Settings by the names of
-            :func:`convmae_mm.recipes.settings.recipe_settings`.
+            :func:`recipe_settings.recipe_settings`.
         scores: Name of the measure -> value, in %.
         params: Parameters in millions.
         flops: Multiply-adds of one picture in units of 10^12 (T).

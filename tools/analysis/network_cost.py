@@ -1,7 +1,8 @@
 """Parameters and multiply-adds of a config's network, part by part.
 
 Counted on PyTorch's 'meta' device, which knows shapes and no values, so that
-the largest network at the largest size takes seconds and no memory.
+the largest network at the largest size takes seconds and no memory; a network
+whose steps depend on values is run.
 
 A multiply-add counts as one operation, as in the papers (fvcore, mmengine);
 ``torch.utils.flop_counter`` counts two. Element-wise operations, norms,
@@ -78,15 +79,13 @@ def measure(
     height, width = size or default_size(cfg)
     if height < 1 or width < 1:
         raise ValueError(f'{size=} must be two positive numbers of pixels')
-    model = build_on_meta(cfg)
-    run = _Run(model)
-    channels = cfg.model.backbone.get('in_channels', 3)
-    images = torch.empty(1, channels, height, width, device='meta')
-    counter = FlopCounterMode(display=False)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        with torch.no_grad(), counter:
-            run(images)
-    counts = counter.get_flop_counts()
+    try:
+        model, counts = _count(cfg, (height, width), 'meta')
+    except RuntimeError as error:
+        if 'meta tensors' not in str(error):
+            raise
+        # The network looks at values, so that they have to be computed.
+        model, counts = _count(cfg, (height, width), 'cpu')
     total = PartStatistics(
         'total',
         sum(param.numel() for param in model.parameters()),
@@ -104,14 +103,28 @@ def measure(
     return [total, *parts]
 
 
-def build_on_meta(cfg: Config) -> Any:
-    """A config's network without values, in evaluation mode."""
+def build_on(cfg: Config, device: str = 'meta') -> Any:
+    """A config's network, at random, in evaluation mode."""
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        with torch.device('meta'):
+        with torch.device(device):
             model = MODELS.build(
                 ConfigDict(cfg.model, _scope_=cfg.default_scope)
             )
     return model.eval()
+
+
+def _count(
+    cfg: Config, size: tuple[int, int], device: str
+) -> tuple[nn.Module, Mapping[str, Mapping[Any, int]]]:
+    """The network, and the operations of a test by module."""
+    model = build_on(cfg, device)
+    channels = cfg.model.backbone.get('in_channels', 3)
+    images = torch.zeros(1, channels, *size, device=device)
+    counter = FlopCounterMode(display=False)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        with torch.no_grad(), counter:
+            _Run(model, cfg.default_scope)(images)
+    return model, counter.get_flop_counts()
 
 
 def default_size(cfg: Config) -> tuple[int, int]:
@@ -126,33 +139,41 @@ class _Run(nn.Module):
     A module, so that the counter names all others by their place in it.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, scope: str) -> None:
         super().__init__()
         self.model = model
+        self.scope = scope
 
     def forward(self, images: Tensor) -> None:
         model: Any = self.model
         if hasattr(model, 'run_masked'):
             model.run_masked(images)
-            return
-        maps = model.backbone(images)
-        if getattr(model, 'neck', None) is not None:
-            maps = model.neck(maps)
-        if hasattr(model, 'roi_head'):
-            _run_detector(model, maps)
-        elif hasattr(model, 'decode_head'):
-            model.decode_head(maps)
+        elif hasattr(model, 'roi_head'):
+            _run_two_stages(model, model.extract_feat(images))
         else:
-            model.head(maps)
+            model(images, _samples(images, self.scope), mode='tensor')
 
 
-def _run_detector(model: Any, maps: tuple[Tensor, ...]) -> None:
+def _samples(images: Tensor, scope: str) -> list[Any] | None:
+    """What the heads of mmdet ask of a picture: its size."""
+    if scope != 'mmdet':
+        return None
+    from mmdet.structures import DetDataSample
+
+    shape = tuple(images.shape[2:])
+    sizes = dict(img_shape=shape, batch_input_shape=shape, ori_shape=shape)
+    return [DetDataSample(metainfo=sizes)]
+
+
+def _run_two_stages(model: Any, maps: tuple[Tensor, ...]) -> None:
     model.rpn_head(maps)
     roi_head = model.roi_head
     boxes = roi_head.bbox_head
     extractor = roi_head.bbox_roi_extractor
     for head, rois in zip(_as_list(boxes), _as_list(extractor), strict=True):
         head(_rois(rois, PROPOSALS, maps[0]))
+    if not roi_head.with_mask:
+        return
     # A cascade has a mask head for each stage and averages them.
     masks, extractor = roi_head.mask_head, roi_head.mask_roi_extractor
     for head, rois in zip(_as_list(masks), _as_list(extractor), strict=True):
