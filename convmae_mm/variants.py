@@ -6,13 +6,33 @@ The one place for widths, depths, modes and sizes; imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
+
+from .arguments import Rule, each, number, whole
+from .errors import ConfigError
 
 PATCH_SIZE = 16  # pixels along one side of a stage-3 token
 STAGE1_CELLS = 4  # cells of stage 1 along one side of a patch
 STAGE2_CELLS = 2
+STRIDES = (4, 8, 16, 32)  # pixels of a picture per cell of E1..E4
+
+# What settings must be. Upper ends are far beyond what anybody has trained:
+# they turn a slip into a message instead of an exhausted memory.
+CHANNELS = whole(1, 8192)
+DEPTH = whole(1, 256)
+HEADS = whole(1, 1024)
+MLP_RATIO = number('[]', 0.25, 16)
+_PIXELS = whole(PATCH_SIZE, 8192, multiple_of=PATCH_SIZE)
+IMG_SIZE = _PIXELS | each(_PIXELS, 2)
+RATE = number('[)', 0, 1)
+ARCH_RULES: dict[str, Rule] = {
+    'embed_dims': each(whole(4, 8192), 3),
+    'depths': each(DEPTH, 3),
+    'num_heads': HEADS,
+    'mlp_ratios': each(MLP_RATIO, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -33,16 +53,13 @@ class Arch:
 
     def __post_init__(self) -> None:
         """Check what a config may have got wrong."""
-        for name in ('embed_dims', 'depths', 'mlp_ratios'):
-            values = tuple(getattr(self, name))
-            if len(values) != 3 or not all(value > 0 for value in values):
-                raise ValueError(
-                    f'{name}={values!r} must be three positive numbers, one '
-                    'for each stage'
-                )
-            object.__setattr__(self, name, values)
-        if self.num_heads < 1 or self.embed_dims[2] % self.num_heads:
-            raise ValueError(
+        for name, rule in ARCH_RULES.items():
+            value = getattr(self, name)
+            rule.check(name, value)
+            if name != 'num_heads':
+                object.__setattr__(self, name, tuple(value))
+        if self.embed_dims[2] % self.num_heads:
+            raise ConfigError(
                 f'num_heads={self.num_heads} must divide the channels of '
                 f'stage 3, {self.embed_dims[2]}'
             )
@@ -104,6 +121,8 @@ class Mode:
     @property
     def window_shifts(self) -> tuple[int, ...]:
         """Shifts in tokens that the window blocks take in turn."""
+        if not self.window_block_indexes:
+            return ()
         return (0, self.window_size // 2) if self.shifted else (0,)
 
     @property
@@ -167,21 +186,21 @@ def resolve_arch(arch: str | Arch | Mapping) -> Arch:
     """Look a name up in ``arch_zoo``, or take the numbers as they are.
 
     Raises:
-        ValueError: For an unknown name, and for missing or unknown entries.
+        ConfigError: For an unknown name, and for missing, unknown or wrong
+            entries.
     """
     if isinstance(arch, Arch):
         return arch
-    if isinstance(arch, str):
-        if arch not in arch_zoo:
-            raise ValueError(
-                f'unknown {arch=}; choose from {sorted(arch_zoo)} or give '
-                'dict(embed_dims=, depths=, num_heads=, mlp_ratios=)'
-            )
+    if isinstance(arch, str) and arch in arch_zoo:
         return arch_zoo[arch]
-    known = {field.name for field in fields(Arch)}
-    required = known - {'mlp_ratios'}
-    if not required <= set(arch) <= known:
-        raise ValueError(
+    if not isinstance(arch, Mapping):
+        raise ConfigError(
+            f'unknown {arch=}; choose from {sorted(arch_zoo)} or give '
+            'dict(embed_dims=, depths=, num_heads=, mlp_ratios=)'
+        )
+    required = set(ARCH_RULES) - {'mlp_ratios'}
+    if not required <= set(arch) <= set(ARCH_RULES):
+        raise ConfigError(
             f'{arch=} must have the entries {sorted(required)}, and may have '
             "'mlp_ratios', but nothing else"
         )
@@ -203,11 +222,11 @@ def resolve_mode(
         window_block_indexes: Replace the mode's own; 0-based.
 
     Raises:
-        ValueError: For an unknown name, for windows in a mode that has none,
+        ConfigError: For an unknown name, for windows in a mode that has none,
             and for a block index that is out of range or given twice.
     """
-    if mode not in mode_zoo:
-        raise ValueError(f'unknown {mode=}; choose from {sorted(mode_zoo)}')
+    if not isinstance(mode, str) or mode not in mode_zoo:
+        raise ConfigError(f'unknown {mode=}; choose from {sorted(mode_zoo)}')
     row = mode_zoo[mode]
     given = {
         'window_size': window_size,
@@ -217,12 +236,10 @@ def resolve_mode(
         name: v for name, v in given.items() if v is not None
     }
     if changes and not row.window_block_indexes:
-        raise ValueError(
+        raise ConfigError(
             f'{mode=} has no window attention, so {changes} cannot act; use '
             "mode='detection', 'mimdet' or 'vitdet'"
         )
-    if window_size is not None and window_size < 1:
-        raise ValueError(f'{window_size=} must be at least 1 token')
     if window_block_indexes is not None:
         changes['window_block_indexes'] = tuple(sorted(window_block_indexes))
     row = replace(row, **changes)
@@ -231,22 +248,29 @@ def resolve_mode(
 
 
 def resolve_out_indices(
-    mode: Mode, out_indices: Sequence[int] | None
+    mode: Mode, out_indices: int | Sequence[int] | None
 ) -> tuple[int, ...]:
-    """Which of E1..E4 to return; the mode's own by default.
+    """Which of E1..E4 to return, each 0..3; the mode's own by default.
+
+    As in timm and mmpretrain, a single number is one map, and negative
+    numbers count from the last map of the mode.
 
     Raises:
-        ValueError: If a map is named that the mode does not have.
+        ConfigError: If a map is named twice, or one that the mode does not
+            have.
     """
     if out_indices is None:
         return mode.out_indices
+    given = [out_indices] if isinstance(out_indices, int) else out_indices
     known = range(mode.num_maps)
-    if not out_indices or not set(out_indices) <= set(known):
-        raise ValueError(
-            f'{out_indices=} must name some of E1..E{len(known)} by '
-            f'{", ".join(map(str, known))}: these are the maps of this mode'
+    wanted = tuple(i + len(known) if i < 0 else i for i in given)
+    if not set(wanted) <= set(known) or len(set(wanted)) < len(wanted):
+        raise ConfigError(
+            f'{out_indices=} must name some of E1..E{len(known)}, each once, '
+            f'by {", ".join(map(str, known))}, or by -1, -2, ... from the '
+            'last: these are the maps of this mode'
         )
-    return tuple(out_indices)
+    return wanted
 
 
 def resolve_recomputed_stages(with_cp: bool | Sequence[int]) -> frozenset[int]:
@@ -254,27 +278,19 @@ def resolve_recomputed_stages(with_cp: bool | Sequence[int]) -> frozenset[int]:
 
     Args:
         with_cp: All or none of the stages, or their numbers, 1..3.
-
-    Raises:
-        ValueError: If a stage is named that does not exist.
     """
     if isinstance(with_cp, bool):
         return frozenset((1, 2, 3) if with_cp else ())
-    stages = frozenset(with_cp)
-    if not stages <= {1, 2, 3}:
-        raise ValueError(
-            f'{with_cp=} must be True, False or some of the stages 1, 2, 3'
-        )
-    return stages
+    return frozenset(with_cp)
 
 
 def _check_window_blocks(indexes: tuple[int, ...], depth: int) -> None:
     wrong = [index for index in indexes if not 0 <= index < depth]
     if wrong:
-        raise ValueError(
+        raise ConfigError(
             f'window_block_indexes {wrong} are out of range: stage 3 has '
             f'{depth} blocks, 0..{depth - 1}; give window_block_indexes that '
             'fit this arch'
         )
     if len(set(indexes)) != len(indexes):
-        raise ValueError(f'window_block_indexes={indexes} repeat')
+        raise ConfigError(f'window_block_indexes={indexes} repeat')

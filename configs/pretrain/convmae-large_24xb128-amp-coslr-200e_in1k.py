@@ -1,6 +1,4 @@
 # Pretrain ConvMAE-L on ImageNet-1K, 200 epochs. Fewer GPUs: --auto-scale-lr.
 _base_ = ['./convmae-base_24xb128-amp-coslr-200e_in1k.py']
 
-model = dict(
-    backbone=dict(arch='large'), neck=dict(in_channels=[384, 768, 1024])
-)
+model = dict(backbone=dict(arch='large'))

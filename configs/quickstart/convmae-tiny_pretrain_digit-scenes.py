@@ -12,13 +12,7 @@ model = dict(
     # too little of a digit for so short a training.
     mask_ratio=0.6,
     backbone=dict(arch='tiny', img_size=128),
-    neck=dict(
-        in_channels=[32, 64, 128],
-        img_size=128,
-        embed_dims=128,
-        depth=2,
-        num_heads=4,
-    ),
+    neck=dict(embed_dims=128, depth=2, num_heads=4),
 )
 
 optim_wrapper = dict(

@@ -9,7 +9,8 @@ _base_ = [
 default_scope = 'mmseg'
 
 model = dict(
-    data_preprocessor=dict(size=(128, 128)),
+    # test_cfg: whole pictures of other sizes are padded, not stretched
+    data_preprocessor=dict(size=(128, 128), test_cfg=dict(size_divisor=32)),
     backbone=dict(
         arch='tiny',
         img_size=128,

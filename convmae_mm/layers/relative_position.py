@@ -8,12 +8,12 @@ Legend: N sequences, H W token grid, L = H * W tokens, d channels of a head.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from convmae_mm.ops.attention import AxisBias, TableBias
+from convmae_mm.ops.attention import AxisBias, Bias, TableBias
 from convmae_mm.ops.positions import (
     expand_columns,
     expand_relative_table,
@@ -22,6 +22,13 @@ from convmae_mm.ops.positions import (
     gather_offset_vectors,
     resize_relative_table,
 )
+
+
+class RelativePosition(Protocol):
+    """What an attention layer asks of its relative positions."""
+
+    def relate(self, query: Tensor, grid: tuple[int, int]) -> Bias:
+        """What is added to the logits of ``query``, tokens of ``grid``."""
 
 
 class RelativePositionBias(nn.Module):
@@ -44,9 +51,12 @@ class RelativePositionBias(nn.Module):
         """The bias (heads, L, L) of a grid, the table resized if need be."""
         return expand_relative_table(self._resize(grid), grid)
 
-    def relate(self, grid: tuple[int, int]) -> TableBias | Tensor:
-        """The bias in the form that attention takes on this device."""
-        if self.table.device.type == 'cpu':
+    def relate(self, query: Tensor, grid: tuple[int, int]) -> Bias:
+        """The bias of a grid, in the form that attention takes here.
+
+        The same for every query: only its device and kind count.
+        """
+        if query.device.type == 'cpu':
             return TableBias(expand_columns(self._resize(grid), grid))
         bias = self(grid)
         kind = bias.device.type
@@ -88,7 +98,7 @@ class DecomposedRelativePosition(nn.Module):
         self.height = nn.Parameter(torch.zeros(2 * grid[0] - 1, head_channels))
         self.width = nn.Parameter(torch.zeros(2 * grid[1] - 1, head_channels))
 
-    def relate(self, query: Tensor, grid: tuple[int, int]) -> AxisBias:
+    def relate(self, query: Tensor, grid: tuple[int, int]) -> Bias:
         """The terms of queries (N, heads, L, d) on a grid.
 
         They are not scaled by 1 / sqrt(d), as in the released network.

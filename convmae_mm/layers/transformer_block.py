@@ -5,12 +5,13 @@ from __future__ import annotations
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.ops.attention import Bias, attend
 from convmae_mm.ops.windows import WindowPlan
 
 from .layer_scale import LayerScale
 from .mlp import build_mlp
-from .relative_position import DecomposedRelativePosition, RelativePositionBias
+from .relative_position import RelativePosition
 
 
 class Attention(nn.Module):
@@ -26,13 +27,11 @@ class Attention(nn.Module):
         self,
         channels: int,
         num_heads: int,
-        rel_pos: RelativePositionBias
-        | DecomposedRelativePosition
-        | None = None,
+        rel_pos: RelativePosition | None = None,
     ) -> None:
         super().__init__()
         if channels % num_heads:
-            raise ValueError(f'{channels=} must be divisible by {num_heads=}')
+            raise ConfigError(f'{channels=} must be divisible by {num_heads=}')
         self.num_heads = num_heads
         self.scale = (channels // num_heads) ** -0.5
         self.qkv = nn.Linear(channels, 3 * channels)
@@ -42,30 +41,27 @@ class Attention(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        bias: Bias = None,
         grid: tuple[int, int] | None = None,
+        bias: Bias = None,
     ) -> Tensor:
         """Attend among the tokens of each sequence.
 
         Args:
             tokens: (N, L, C).
-            bias: Added to the logits, see :func:`attend`.
-            grid: (H, W) of the tokens; needed by ``rel_pos``.
+            grid: (H, W) of the tokens; one row unless given.
+            bias: Added to the logits, see :func:`attend`, where the layer
+                has no relative positions of its own.
         """
         batch, length, channels = tokens.shape
-        qkv = self.qkv(tokens).reshape(batch, length, 3, self.num_heads, -1)
+        head_channels = channels // self.num_heads
+        qkv = self.qkv(tokens).reshape(
+            batch, length, 3, self.num_heads, head_channels
+        )
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if self.rel_pos is not None:
-            assert grid is not None and bias is None
-            bias = self._relate(query, grid)
+            bias = self.rel_pos.relate(query, grid or (1, length))
         mixed = attend(query, key, value, self.scale, bias)
-        return self.proj(mixed.transpose(1, 2).reshape(tokens.shape))
-
-    def _relate(self, query: Tensor, grid: tuple[int, int]) -> Bias:
-        if isinstance(self.rel_pos, DecomposedRelativePosition):
-            return self.rel_pos.relate(query, grid)
-        assert self.rel_pos is not None
-        return self.rel_pos.relate(grid)
+        return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
 class TransformerBlock(nn.Module):
@@ -87,9 +83,7 @@ class TransformerBlock(nn.Module):
         num_heads: int,
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
-        rel_pos: RelativePositionBias
-        | DecomposedRelativePosition
-        | None = None,
+        rel_pos: RelativePosition | None = None,
         layer_scale: bool = False,
         norm_eps: float = 1e-6,
     ) -> None:
@@ -105,22 +99,21 @@ class TransformerBlock(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        bias: Bias = None,
-        windows: WindowPlan | None = None,
         grid: tuple[int, int] | None = None,
+        windows: WindowPlan | None = None,
+        bias: Bias = None,
     ) -> Tensor:
         """Transform a sequence of tokens.
 
         Args:
             tokens: (B, L, C).
+            grid: (H, W) of the tokens; one row unless given.
+            windows: Attend inside these windows of the grid; among all
+                tokens if None.
             bias: Added to the attention logits, see :class:`Attention`;
                 per window when ``windows`` is given.
-            windows: Attend inside these windows of the token grid; among
-                all tokens if None.
-            grid: (H, W) of the tokens; needed by relative positions unless
-                ``windows`` is given.
         """
-        mixed = self._attend(self.norm1(tokens), bias, windows, grid)
+        mixed = self._attend(self.norm1(tokens), grid, windows, bias)
         tokens = tokens + self.drop_path(self.scale1(mixed))
         mixed = self.mlp(self.norm2(tokens))
         return tokens + self.drop_path(self.scale2(mixed))
@@ -128,11 +121,11 @@ class TransformerBlock(nn.Module):
     def _attend(
         self,
         tokens: Tensor,
-        bias: Bias,
-        windows: WindowPlan | None,
         grid: tuple[int, int] | None,
+        windows: WindowPlan | None,
+        bias: Bias,
     ) -> Tensor:
         if windows is None:
-            return self.attn(tokens, bias, grid)
-        mixed = self.attn(windows.partition(tokens), bias, windows.window)
+            return self.attn(tokens, grid, bias)
+        mixed = self.attn(windows.partition(tokens), windows.window, bias)
         return windows.merge(mixed)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from convmae_mm.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class PatchMask:
@@ -46,11 +48,11 @@ def count_visible(num_patches: int, mask_ratio: float) -> int:
     The product is truncated, as in MAE.
 
     Raises:
-        ValueError: If no patch would stay visible.
+        ConfigError: If no patch would stay visible.
     """
     num_visible = int(num_patches * (1 - mask_ratio))
     if num_visible < 1:
-        raise ValueError(
+        raise ConfigError(
             f'{mask_ratio=} leaves none of {num_patches} patches visible; '
             'use larger images or a smaller mask_ratio'
         )
@@ -71,13 +73,13 @@ def mask_from_noise(
         num_masks: M; M V must not exceed L.
 
     Raises:
-        ValueError: If there are not enough patches.
+        ConfigError: If there are not enough patches.
     """
     num_patches = noise.shape[1]
     if not 1 <= num_visible <= num_patches:
-        raise ValueError(f'{num_visible=} must lie in 1..{num_patches}')
+        raise ConfigError(f'{num_visible=} must lie in 1..{num_patches}')
     if not 1 <= num_masks <= num_patches // num_visible:
-        raise ValueError(
+        raise ConfigError(
             f'{num_masks=} must lie in 1..{num_patches // num_visible}: each '
             f'shows {num_visible} of {num_patches} patches that no other '
             'shows'

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convmae_mm.variants import PATCH_SIZE
+from convmae_mm.errors import DataError
+from convmae_mm.variants import IMG_SIZE, PATCH_SIZE
 
 
 def pad_to_patches(images: Tensor) -> Tensor:
@@ -20,15 +21,47 @@ def pad_to_patches(images: Tensor) -> Tensor:
     return F.pad(images, (0, right, 0, bottom))
 
 
+def crop_to_picture(maps: Tensor, images: Tensor, stride: int) -> Tensor:
+    """Cut off the cells that lie in the padding.
+
+    Args:
+        maps: (B, C, h, w), of the padded images; any strides.
+        images: (B, channels, height, width), before padding.
+        stride: Pixels of the images per cell.
+
+    Returns:
+        (B, C, ceil(height / stride), ceil(width / stride)), contiguous.
+    """
+    rows, columns = (-(-side // stride) for side in images.shape[2:])
+    return maps[:, :, :rows, :columns].contiguous()
+
+
+def repeat_border(maps: Tensor) -> Tensor:
+    """Repeat the last row and column once, or twice where H or W is odd.
+
+    A 3 x 3 convolution of stride 2 then has a cell for every second row and
+    column, none left over.
+
+    Args:
+        maps: (B, C, H, W).
+    """
+    for axis in (2, 3):
+        side = maps.shape[axis]
+        last = maps.narrow(axis, side - 1, 1)
+        # not F.pad: its gradient is not deterministic on GPUs
+        maps = torch.cat([maps, *[last] * (1 + side % 2)], dim=axis)
+    return maps
+
+
 def patch_grid(images: Tensor) -> tuple[int, int]:
     """The (H, W) of the patches of images (B, C, 16 H, 16 W).
 
     Raises:
-        ValueError: If the images are no multiple of 16 pixels.
+        DataError: If the images are no multiple of 16 pixels.
     """
     height, width = images.shape[-2:]
     if height % PATCH_SIZE or width % PATCH_SIZE:
-        raise ValueError(
+        raise DataError(
             f'images of {height} x {width} pixels must be a multiple of '
             f'{PATCH_SIZE} in both directions for pretraining; crop, resize '
             'or pad them'
@@ -49,7 +82,8 @@ def gather_patches(maps: Tensor, ids: Tensor, cells: int) -> Tensor:
         (N, V, k, k, C).
     """
     patches = maps.unflatten(2, (-1, cells)).unflatten(1, (-1, cells))
-    image = torch.arange(len(ids), device=ids.device)[:, None] % len(maps)
+    count, batch = ids.shape[0], maps.shape[0]
+    image = torch.arange(count, device=ids.device)[:, None] % batch
     width = patches.shape[3]
     y = torch.div(ids, width, rounding_mode='floor')
     return patches[image, y, :, ids % width]
@@ -82,12 +116,8 @@ def resolve_grid(img_size: int | Sequence[int]) -> tuple[int, int]:
     """The (H, W) of the patches of images of ``img_size`` pixels.
 
     Raises:
-        ValueError: If ``img_size`` is no multiple of 16.
+        ConfigError: If ``img_size`` is no multiple of 16.
     """
-    sides = (img_size, img_size) if isinstance(img_size, int) else img_size
-    if len(sides) != 2 or any(s < 1 or s % PATCH_SIZE for s in sides):
-        raise ValueError(
-            f'{img_size=} must be a number of pixels or (height, width), '
-            f'divisible by {PATCH_SIZE}'
-        )
+    IMG_SIZE.check('img_size', img_size)
+    sides = (img_size,) * 2 if isinstance(img_size, int) else img_size
     return sides[0] // PATCH_SIZE, sides[1] // PATCH_SIZE

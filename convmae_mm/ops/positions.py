@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convmae_mm.errors import CheckpointError, ConfigError
+
 
 def build_sincos_positions(grid: tuple[int, int], channels: int) -> Tensor:
     """MAE's fixed two-dimensional sine-cosine table (1, L, C).
@@ -20,10 +22,10 @@ def build_sincos_positions(grid: tuple[int, int], channels: int) -> Tensor:
     (mmpretrain's ``build_2d_sincos_position_embedding`` is its transpose.)
 
     Raises:
-        ValueError: If ``channels`` is not a multiple of 4.
+        ConfigError: If ``channels`` is not a multiple of 4.
     """
     if channels % 4:
-        raise ValueError(f'{channels=} must be a multiple of 4')
+        raise ConfigError(f'{channels=} must be a multiple of 4')
     # float64 as in MAE's numpy code, so that tables agree to the last bit
     quarter = torch.arange(channels // 4, dtype=torch.float64)
     frequencies = 10000.0 ** (-quarter / (channels / 4))
@@ -45,14 +47,14 @@ def fit_positions(positions: Tensor, target: tuple[int, int]) -> Tensor:
     """Fit a stored absolute table (1, L, C) to a grid of another size.
 
     Raises:
-        ValueError: If a resize is needed and the table is not square.
+        CheckpointError: If a resize is needed and the table is not square.
     """
     length = positions.shape[1]
     if length == target[0] * target[1]:
         return positions
     side = isqrt(length)
     if side * side != length:
-        raise ValueError(
+        raise CheckpointError(
             f'a position embedding of {length} patches is not square, so its '
             f'grid is unknown and it cannot be resized to {target[0]} x '
             f'{target[1]}; build with the img_size=(height, width) that the '
@@ -95,14 +97,14 @@ def fit_relative_table(table: Tensor, target: tuple[int, int]) -> Tensor:
     """Fit a stored relative table (N, heads) to a grid of another size.
 
     Raises:
-        ValueError: If a resize is needed and the table is not square.
+        CheckpointError: If a resize is needed and the table is not square.
     """
     length = len(table)
     if length == (2 * target[0] - 1) * (2 * target[1] - 1):
         return table
     side = isqrt(length)
     if side * side != length or side % 2 == 0:
-        raise ValueError(
+        raise CheckpointError(
             f'a relative-position table of {length} rows is not square, so '
             f'its grid is unknown and it cannot be resized to {target[0]} x '
             f'{target[1]}; build with the img_size=(height, width) that the '

@@ -26,7 +26,7 @@ def test_a_bias_of_minus_infinity_hides_a_token() -> None:
     bias[:, 4] = -torch.inf
     changed = tokens.clone()
     changed[:, 4] += 1
-    before, after = block(tokens, bias), block(changed, bias)
+    before, after = block(tokens, bias=bias), block(changed, bias=bias)
     others = [0, 1, 2, 3, 5]
     assert torch.equal(before[:, others], after[:, others])
     assert not torch.equal(before[:, 4], after[:, 4])

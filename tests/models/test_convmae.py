@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from convmae_mm import ConvMAE
+from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.ops.positions import build_sincos_positions
 from convmae_mm.variants import arch_zoo, mode_zoo
 
@@ -35,16 +36,14 @@ def all_maps(mode: str) -> dict:
 @pytest.mark.parametrize('mode', mode_zoo)
 @pytest.mark.parametrize('size', SIZES)
 def test_four_strides_at_any_size(mode: str, size: tuple[int, int]) -> None:
-    maps = build(**all_maps(mode))(torch.randn(2, 3, *size))
+    backbone = build(**all_maps(mode))
+    maps = backbone(torch.randn(2, 3, *size))
     assert len(maps) == (3 if mode == 'vitdet' else 4)
-    padded = [math.ceil(side / 16) * 16 for side in size]
-    for features, stride, channels in zip(
-        maps, (4, 8, 16, 32), (8, 12, 16, 16), strict=False
+    info = backbone.feature_info
+    for features, channels, stride in zip(
+        maps, info.channels(), info.reduction(), strict=True
     ):
-        expected = [math.ceil(side / stride) for side in padded]
-        if mode == 'seg' and stride == 32:
-            # a 3 x 3 convolution of stride 2 that does not pad
-            expected = [max(1, (side // 16 - 1) // 2) for side in padded]
+        expected = [math.ceil(side / stride) for side in size]
         assert features.shape == (2, channels, *expected)
         assert features.isfinite().all()
 
@@ -90,7 +89,8 @@ def test_padding_changes_nothing_but_the_border() -> None:
     for inside, outside in zip(
         backbone(images), backbone(by_hand), strict=True
     ):
-        assert torch.equal(inside, outside)
+        height, width = inside.shape[2:]
+        assert torch.equal(inside, outside[:, :, :height, :width])
 
 
 def test_plain_and_detection_agree_on_one_window() -> None:
@@ -213,6 +213,42 @@ def test_out_indices_choose() -> None:
     assert torch.equal(chosen[0], every[2])
     assert torch.equal(chosen[1], every[0])
     assert len(chosen) == 2
+    for last in (3, -1, (-1,), [3]):
+        (only,) = build(out_indices=last)(images)
+        assert torch.equal(only, every[3])
+    assert build(mode='vitdet', out_indices=-1).out_indices == (2,)
+
+
+def test_feature_info_speaks_of_what_is_returned() -> None:
+    info = build(out_indices=(3, 0)).feature_info
+    assert info.channels() == [16, 8]
+    assert info.reduction() == [32, 4]
+    assert info.channels([1, 2]) == [12, 16]
+    assert info.reduction(1) == [8]
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_an_empty_batch_has_empty_maps(mode: str) -> None:
+    backbone = build(**all_maps(mode))
+    maps = backbone(torch.zeros(0, 3, 70, 96))
+    full = backbone(torch.zeros(1, 3, 70, 96))
+    for empty, one in zip(maps, full, strict=True):
+        assert empty.shape == (0, *one.shape[1:])
+
+
+@pytest.mark.parametrize('mode', mode_zoo)
+def test_exports_with_a_free_batch(mode: str) -> None:
+    backbone = build(**all_maps(mode))
+    batch = torch.export.Dim('batch', min=2, max=64)
+    program = torch.export.export(
+        backbone,
+        (torch.randn(2, 3, 70, 96),),
+        dynamic_shapes=({0: batch},),
+    )
+    images = torch.randn(3, 3, 70, 96)
+    exported = program.module()(images)
+    for ours, theirs in zip(exported, backbone(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -347,6 +383,13 @@ def test_layer_depth_over_real_names() -> None:
         (dict(arch={**TINY, 'width': 3}), r"'width': 3"),
         (dict(arch={**TINY, 'depths': (1, 2)}), r'depths=\(1, 2\)'),
         (dict(arch={**TINY, 'num_heads': 3}), r'num_heads=3.*16'),
+        (dict(arch={**TINY, 'embed_dims': 'abc'}), r"embed_dims='abc'"),
+        (dict(out_indices=[0, 0]), r'out_indices=\[0, 0\].*each once'),
+        (dict(mode='vitdet', out_indices=-4), r'out_indices=-4.*E1\.\.E3'),
+        (dict(depth=3), r'ConvMAE takes arch, mode.*depth'),
+        (dict(drop_path_rate='0.1'), r"drop_path_rate='0.1'.*\[0, 1\)"),
+        (dict(drop_path_rate=1), r'drop_path_rate=1'),
+        (dict(in_channels=True), 'in_channels=True'),
         (dict(mode='swin'), r"unknown mode='swin'.*'detection'"),
         (
             dict(mode='detection', window_block_indexes=(0, 11)),
@@ -371,11 +414,14 @@ def test_layer_depth_over_real_names() -> None:
         (dict(mode='mimdet', window_size=0), 'window_size=0'),
         (dict(out_indices=()), r'out_indices=\(\)'),
         (dict(frozen_stages=4), r'frozen_stages=4'),
-        (dict(with_cp=(0, 1)), r'with_cp=\(0, 1\).*stages 1, 2, 3'),
+        (
+            dict(with_cp=(0, 1)),
+            r'with_cp=\(0, 1\).*True or False.*from 1 to 3',
+        ),
     ],
 )
 def test_wrong_settings(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         ConvMAE(**{'arch': TINY, **settings})
 
 
@@ -385,6 +431,8 @@ def test_wrong_inputs() -> None:
         backbone(torch.randn(1, 4, 64, 64))
     with pytest.raises(ValueError, match=r'\(3, 64, 64\)'):
         backbone(torch.randn(3, 64, 64))
+    with pytest.raises(DataError, match=r'torch.uint8 must be normalised'):
+        backbone(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     images = torch.randn(2, 3, 64, 64)
     with pytest.raises(ValueError, match=r'ids_keep of shape \(1, 4\)'):
         backbone.forward_visible(images, torch.arange(4)[None])

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from convmae_mm.layers import DecomposedRelativePosition, RelativePositionBias
-from convmae_mm.ops import attention
+from convmae_mm.ops import attention, attention_cpu
 from convmae_mm.ops.attention import AxisBias, attend
 
 GRIDS = [(3, 5), (8, 8), (1, 7), (6, 1)]
@@ -50,7 +50,7 @@ def test_a_table(
     grid: tuple[int, int], max_logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In steps of one row, of some, and of all rows."""
-    monkeypatch.setattr(attention, 'MAX_LOGITS', max_logits)
+    monkeypatch.setattr(attention_cpu, 'MAX_LOGITS', max_logits)
     height, width = grid
     table = RelativePositionBias(grid, num_heads=2).double()
     torch.nn.init.normal_(table.table)
@@ -60,7 +60,7 @@ def test_a_table(
     bias = table.table[dy * (2 * width - 1) + dx].permute(2, 0, 1)
     assert torch.equal(table(grid), bias)
     q, k, v = draw(grid)
-    actual = attend(q, k, v, 0.5, table.relate(grid))
+    actual = attend(q, k, v, 0.5, table.relate(q, grid))
     check(actual, explicit(q, k, v, bias), [q, k, v, table.table])
 
 
@@ -69,7 +69,7 @@ def test_a_table(
 def test_decomposed_positions(
     grid: tuple[int, int], max_logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, 'MAX_LOGITS', max_logits)
+    monkeypatch.setattr(attention_cpu, 'MAX_LOGITS', max_logits)
     vectors = DecomposedRelativePosition(grid, head_channels=4).double()
     for parameter in vectors.parameters():
         torch.nn.init.normal_(parameter)
@@ -105,9 +105,9 @@ def test_half_precision_sums_in_single() -> None:
     table = RelativePositionBias(grid, num_heads=2)
     torch.nn.init.normal_(table.table)
     q, k, v = (x.detach().float() for x in draw(grid))
-    exact = attend(q, k, v, 0.5, table.relate(grid))
+    exact = attend(q, k, v, 0.5, table.relate(q, grid))
     half = attend(
-        q.bfloat16(), k.bfloat16(), v.bfloat16(), 0.5, table.relate(grid)
+        q.bfloat16(), k.bfloat16(), v.bfloat16(), 0.5, table.relate(q, grid)
     )
     assert half.dtype == torch.bfloat16
     assert torch.allclose(half.float(), exact, atol=0.03)
@@ -118,8 +118,8 @@ def test_operators_follow_the_rules_of_torch() -> None:
     grid = (3, 4)
     q, k, v = draw(grid)
     table = RelativePositionBias(grid, num_heads=2).double()
-    terms = [table.relate(grid).strips.detach().requires_grad_()]
-    torch.library.opcheck(attention._attend_in_rows, (q, k, v, terms, 0.5))
+    terms = [table.relate(q, grid).strips.detach().requires_grad_()]
+    torch.library.opcheck(attention_cpu._attend_in_rows, (q, k, v, terms, 0.5))
 
 
 def test_it_compiles_without_a_break() -> None:
@@ -129,7 +129,7 @@ def test_it_compiles_without_a_break() -> None:
     torch.nn.init.normal_(table.table)
 
     def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return attend(q, k, v, 0.5, table.relate(grid))
+        return attend(q, k, v, 0.5, table.relate(q, grid))
 
     compiled = torch.compile(run, fullgraph=True, backend='aot_eager')
     check(compiled(q, k, v), run(q, k, v), [q, k, v, table.table])
@@ -149,7 +149,7 @@ def test_products_are_counted() -> None:
     q, k, v = draw(grid)
     table = RelativePositionBias(grid, num_heads=2).double()
     with FlopCounterMode(display=False) as counter:
-        out = attend(q, k, v, 0.5, table.relate(grid))
+        out = attend(q, k, v, 0.5, table.relate(q, grid))
     product = 2 * 3 * 2 * 12 * 12 * 4  # N, heads, L, L, d
     assert counter.get_total_flops() == 2 * product
     with FlopCounterMode(display=False) as counter:

@@ -9,20 +9,17 @@ model = dict(
         to_rgb=True,
     ),
     backbone=dict(type='convmae_mm.ConvMAE', arch='base', img_size=224),
+    # widths and sizes are the backbone's
     neck=dict(
         type='convmae_mm.ConvMAEPretrainDecoder',
-        in_channels=[256, 384, 768],
-        img_size=224,
         embed_dims=512,
         depth=8,
         num_heads=16,
         mlp_ratio=4.0,
-        out_channels=3,
     ),
     head=dict(
         type='convmae_mm.ConvMAEPretrainHead',
         norm_pix=True,
-        patch_size=16,
         loss=dict(type='PixelReconstructionLoss', criterion='L2'),
     ),
 )

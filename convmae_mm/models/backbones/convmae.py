@@ -21,6 +21,8 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from convmae_mm.arguments import FLAG, INIT_CFG, each, takes, whole
+from convmae_mm.errors import ConfigError
 from convmae_mm.layers import (
     DEPTHWISE_MARGIN,
     ConvPatchEmbed,
@@ -29,11 +31,12 @@ from convmae_mm.layers import (
     RelativePositionBias,
     TransformerBlock,
 )
-from convmae_mm.ops.attention import Bias
 from convmae_mm.ops.masked_convolution import locate_surroundings
 from convmae_mm.ops.patches import (
+    crop_to_picture,
     gather_patches,
     pad_to_patches,
+    repeat_border,
     resolve_grid,
 )
 from convmae_mm.ops.positions import (
@@ -43,9 +46,13 @@ from convmae_mm.ops.positions import (
 )
 from convmae_mm.registry import MODELS
 from convmae_mm.variants import (
+    CHANNELS,
+    IMG_SIZE,
     PATCH_SIZE,
+    RATE,
     STAGE1_CELLS,
     STAGE2_CELLS,
+    STRIDES,
     Arch,
     LastMap,
     RelativePosition,
@@ -55,8 +62,9 @@ from convmae_mm.variants import (
     resolve_recomputed_stages,
 )
 
+from .feature_info import FeatureInfo
 from .inputs import check_images, check_visible
-from .window_blocks import plan_window_blocks
+from .stage3 import plan_blocks
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,10 @@ class VisibleFeatures:
 class ConvMAE(BaseModule):
     """Hybrid convolution-transformer encoder with four output scales.
 
-    ``forward`` takes images of any height and width: they are padded on the
-    right and at the bottom to a multiple of 16, and output k has the padded
-    size divided by its stride, 4, 8, 16 or 32 (the last rounded up).
+    ``forward`` takes images of any height and width: they are padded with
+    zeros on the right and at the bottom to a multiple of 16, and each map is
+    cropped to what the picture covers: its height and width are those of the
+    picture divided by the stride, 4, 8, 16 or 32, rounded up.
 
     Args:
         arch: 'small', 'base', 'large', 'huge', or a dict with ``embed_dims``,
@@ -103,8 +112,9 @@ class ConvMAE(BaseModule):
         window_size: Side of a window in tokens, instead of the mode's own.
         window_block_indexes: 0-based stage-3 blocks with window attention,
             instead of the mode's own; for other depths than 11.
-        out_indices: Which of E1..E4 to return, 0..3. By default all that the
-            mode has, and E3 alone in 'vitdet'.
+        out_indices: Which of E1..E4 to return, one number or several: 0..3,
+            or -1, -2, ... from the last. By default all that the mode has,
+            and E3 alone in 'vitdet'.
         drop_path_rate: Stochastic depth of the last block; grows linearly
             from 0 at the first.
         frozen_stages: -1 trains everything, 0 freezes the first patch
@@ -115,10 +125,25 @@ class ConvMAE(BaseModule):
             and 2 hold most of the memory and a third of the work.
         init_cfg: mmengine's initialisation config.
 
+    Attributes:
+        feature_info: Channels and strides of the maps returned, as in timm.
+
     Raises:
-        ValueError: For unknown or contradictory settings.
+        ConfigError: For unknown, wrong or contradictory settings.
     """
 
+    @takes(
+        img_size=IMG_SIZE,
+        pretrain_img_size=IMG_SIZE,
+        in_channels=CHANNELS,
+        window_size=whole(1, 512),
+        window_block_indexes=each(whole(0, 255), least=0),
+        out_indices=whole(-4, 3) | each(whole(-4, 3)),
+        drop_path_rate=RATE,
+        frozen_stages=whole(-1, 3),
+        with_cp=FLAG | each(whole(1, 3)),
+        init_cfg=INIT_CFG,
+    )
     def __init__(
         self,
         arch: str | Mapping | Arch = 'base',
@@ -128,7 +153,7 @@ class ConvMAE(BaseModule):
         in_channels: int = 3,
         window_size: int | None = None,
         window_block_indexes: Sequence[int] | None = None,
-        out_indices: Sequence[int] | None = None,
+        out_indices: int | Sequence[int] | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         with_cp: bool | Sequence[int] = False,
@@ -145,7 +170,10 @@ class ConvMAE(BaseModule):
         self.pos_embed_grid = resolve_grid(pretrain_img_size or img_size)
         self.in_channels = in_channels
         self.out_indices = resolve_out_indices(self.settings, out_indices)
-        self.frozen_stages = _check_frozen_stages(frozen_stages)
+        self.feature_info = FeatureInfo(
+            (*self.arch.embed_dims, self.arch.embed_dims[2]), self.out_indices
+        )
+        self.frozen_stages = frozen_stages
         self.recomputed_stages = resolve_recomputed_stages(with_cp)
         self._build_stages(drop_path_rate)
         self._build_positions()
@@ -268,9 +296,8 @@ class ConvMAE(BaseModule):
         Returns:
             Those of E1 (B, C1, h / 4, w / 4), E2 (B, C2, h / 8, w / 8),
             E3 (B, C3, h / 16, w / 16) and E4 (B, C3, h / 32, w / 32) that
-            ``out_indices`` names, for the padded size h, w. The E4 of mode
-            'seg' is one row and one column smaller: its convolution does not
-            pad.
+            ``out_indices`` names, sizes rounded up. Cell (i, j) of a map of
+            stride s covers the pixels from (s i, s j) on.
         """
         check_images(images, self.in_channels)
         x = pad_to_patches(images).permute(0, 2, 3, 1)
@@ -280,7 +307,10 @@ class ConvMAE(BaseModule):
         maps = [x_bhwc.permute(0, 3, 1, 2) for x_bhwc in (e1, e2, e3)]
         if 3 in self.out_indices:
             maps.append(self._shrink(maps[2]))
-        return tuple(maps[index] for index in self.out_indices)
+        return tuple(
+            crop_to_picture(maps[index], images, STRIDES[index])
+            for index in self.out_indices
+        )
 
     def forward_visible(
         self, images: Tensor, ids_keep: Tensor
@@ -297,13 +327,9 @@ class ConvMAE(BaseModule):
             Features of the M B masked images.
 
         Raises:
-            ValueError: In another mode than 'plain', and for wrong shapes.
+            ConfigError: In another mode than 'plain', and for wrong shapes.
         """
-        if self.mode != 'plain':
-            raise ValueError(
-                f'mode={self.mode!r} cannot encode masked images: pretrain in '
-                "mode='plain' and load the weights into this mode afterwards"
-            )
+        self.check_maskable()
         check_images(images, self.in_channels)
         grid = check_visible(images, ids_keep)
         around1, around2 = (
@@ -318,42 +344,38 @@ class ConvMAE(BaseModule):
         tokens = self.patch_embed4(tokens) + positions
         return VisibleFeatures(e1, e2, self._run(3, self.blocks3, tokens))
 
+    def check_maskable(self) -> None:
+        """Refuse masked images in another mode than 'plain'."""
+        if self.mode != 'plain':
+            raise ConfigError(
+                f'mode={self.mode!r} cannot encode masked images: pretrain in '
+                "mode='plain' and load the weights into this mode afterwards"
+            )
+
     def _attend(self, x_bhwc: Tensor) -> Tensor:
         """Stage 3 on a whole map, (B, H, W, C3) in and out."""
         grid = (x_bhwc.shape[1], x_bhwc.shape[2])
         tokens = x_bhwc.flatten(1, 2) + self._positions(grid)
-        windows = iter(
-            plan_window_blocks(
-                self.settings,
-                grid,
-                len(x_bhwc),
-                self.window_rel_pos,
-                x_bhwc.device,
-            )
+        plans = plan_blocks(
+            self.settings,
+            len(self.blocks3),
+            tokens,
+            grid,
+            self.window_rel_pos,
+            self.global_rel_pos,
         )
-        global_bias = self._global_bias(grid)
-        for index, block in enumerate(self.blocks3):
-            if index in self.window_block_indexes:
-                plan, bias = next(windows)
-                tokens = self._call(3, block, tokens, bias, plan)
-            else:
-                tokens = self._call(3, block, tokens, global_bias, None, grid)
-        return tokens.reshape(x_bhwc.shape)
+        for block, (windows, bias) in zip(self.blocks3, plans, strict=True):
+            tokens = self._call(3, block, tokens, grid, windows, bias)
+        return tokens.unflatten(1, grid)
 
     def _shrink(self, e3: Tensor) -> Tensor:
-        """E4 from E3 (B, C3, H, W)."""
+        """E4 (B, C3, ceil(H / 2), ceil(W / 2)) from E3 (B, C3, H, W)."""
         if self.settings.last_map is LastMap.MAX_POOL:
             # ceil_mode: pooling drops no row of an odd grid
             return F.max_pool2d(e3, 2, ceil_mode=True)
-        # Images below 48 pixels have fewer cells than the kernel.
-        missing = [max(0, 3 - side) for side in e3.shape[2:]]
-        return self.downsample(F.pad(e3, (0, missing[1], 0, missing[0])))
-
-    def _global_bias(self, grid: tuple[int, int]) -> Bias:
-        """The bias that the global blocks share."""
-        if self.global_rel_pos is None:
-            return None
-        return self.global_rel_pos.relate(grid)
+        # The released convolution does not pad: it has no cell for the last
+        # row and column. Here they get one, from the border repeated.
+        return self.downsample(repeat_border(e3))
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.pos_embed_grid, grid)
@@ -436,11 +458,3 @@ class ConvMAE(BaseModule):
         if stem == 'blocks3':
             return int(rest[0]) + 1, num_layers
         return num_layers - 1, num_layers
-
-
-def _check_frozen_stages(frozen_stages: int) -> int:
-    if frozen_stages not in (-1, 0, 1, 2, 3):
-        raise ValueError(
-            f'{frozen_stages=} must be -1 (train everything) or 0..3'
-        )
-    return frozen_stages

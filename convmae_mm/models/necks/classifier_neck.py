@@ -5,7 +5,9 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from convmae_mm.arguments import INIT_CFG, one_of, takes
 from convmae_mm.registry import MODELS
+from convmae_mm.variants import CHANNELS
 
 POOLINGS = ('mean', 'first_token')
 
@@ -25,9 +27,10 @@ class ConvMAEClassifierNeck(BaseModule):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: For an unknown pooling.
+        ConfigError: For an unknown pooling.
     """
 
+    @takes(in_channels=CHANNELS, pooling=one_of(*POOLINGS), init_cfg=INIT_CFG)
     def __init__(
         self,
         in_channels: int,
@@ -35,8 +38,6 @@ class ConvMAEClassifierNeck(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if pooling not in POOLINGS:
-            raise ValueError(f'{pooling=} must be one of {POOLINGS}')
         self.pooling = pooling
         # eps 1e-6: as the released classifiers were trained
         self.norm = nn.LayerNorm(in_channels, eps=1e-6)

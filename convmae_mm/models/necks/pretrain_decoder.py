@@ -13,11 +13,27 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from convmae_mm.arguments import (
+    FLAG,
+    INIT_CFG,
+    each,
+    one_of,
+    takes,
+    whole,
+)
 from convmae_mm.layers import PatchConv, TransformerBlock
 from convmae_mm.models.backbones.convmae import VisibleFeatures
 from convmae_mm.ops.patches import resolve_grid
 from convmae_mm.ops.positions import build_sincos_positions, resize_positions
 from convmae_mm.registry import MODELS
+from convmae_mm.variants import (
+    CHANNELS,
+    DEPTH,
+    HEADS,
+    IMG_SIZE,
+    MLP_RATIO,
+    PATCH_SIZE,
+)
 
 
 @MODELS.register_module()
@@ -35,12 +51,27 @@ class ConvMAEPretrainDecoder(BaseModule):
         depth: Number of transformer blocks.
         num_heads: Attention heads; must divide D.
         mlp_ratio: Hidden width of the MLPs over D.
-        patch_size: Side of a patch in pixels.
+        patch_size: Side of a patch in pixels; the encoder's is 16.
         out_channels: Channels of the images to predict.
         with_cp: Recompute each block in the backward pass to save memory.
         init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ConfigError: For settings that are wrong or contradict each other.
     """
 
+    @takes(
+        in_channels=each(CHANNELS, 3),
+        img_size=IMG_SIZE,
+        embed_dims=whole(4, 8192, multiple_of=4),
+        depth=DEPTH,
+        num_heads=HEADS,
+        mlp_ratio=MLP_RATIO,
+        patch_size=one_of(PATCH_SIZE),
+        out_channels=CHANNELS,
+        with_cp=FLAG,
+        init_cfg=INIT_CFG,
+    )
     def __init__(
         self,
         in_channels: Sequence[int] = (256, 384, 768),
@@ -49,13 +80,14 @@ class ConvMAEPretrainDecoder(BaseModule):
         depth: int = 8,
         num_heads: int = 16,
         mlp_ratio: float = 4.0,
-        patch_size: int = 16,
+        patch_size: int = PATCH_SIZE,
         out_channels: int = 3,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         c1, c2, c3 = in_channels
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.grid = resolve_grid(img_size)
         self.with_cp = with_cp
         self.fuse1 = PatchConv(c1, c3, stride=4)

@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from convmae_mm.arguments import INIT_CFG, number, takes, whole
 from convmae_mm.layers.channel_norm import ChannelLayerNorm
 from convmae_mm.registry import MODELS
+from convmae_mm.variants import CHANNELS
 
 # The layers know no registry; mmcv finds the norm under this name.
 MODELS.register_module('LN2d', module=ChannelLayerNorm)
@@ -31,9 +33,9 @@ class SimpleFPN(BaseModule):
     over the channels and no activation. Levels beyond the fourth take every
     second position of the one before.
 
-    For a backbone with ``out_indices=(2,)``. The half-size level drops the
-    last row and column of an odd grid, as detectron2 does, so a map has at
-    least two of each.
+    For a backbone with ``out_indices=(2,)``, as detectors have it, whose
+    pictures are padded to a multiple of 32. With ``(0, 1, 2)`` the larger
+    maps say what the picture covers: levels are cropped to their sizes.
 
     Args:
         in_channels: Channels of the map; a multiple of 4.
@@ -43,9 +45,16 @@ class SimpleFPN(BaseModule):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: For fewer than four levels and odd channels.
+        ConfigError: For fewer than four levels and odd channels.
     """
 
+    @takes(
+        in_channels=whole(4, 8192, multiple_of=4),
+        out_channels=CHANNELS,
+        num_outs=whole(NUM_SCALES, 16),
+        eps=number('()', 0, 1),
+        init_cfg=INIT_CFG,
+    )
     def __init__(
         self,
         in_channels: int,
@@ -56,13 +65,6 @@ class SimpleFPN(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if num_outs < NUM_SCALES:
-            raise ValueError(f'{num_outs=} must be at least {NUM_SCALES}')
-        if in_channels % 4:
-            raise ValueError(
-                f'{in_channels=} must be a multiple of 4: two transposed '
-                'convolutions halve the channels'
-            )
         self.num_outs = num_outs
         half, quarter = in_channels // 2, in_channels // 4
         self.resize = nn.ModuleList(
@@ -75,7 +77,8 @@ class SimpleFPN(BaseModule):
                 ),
                 nn.ConvTranspose2d(in_channels, half, 2, stride=2),
                 nn.Identity(),
-                nn.MaxPool2d(2),
+                # ceil_mode: an odd grid keeps its last row and column
+                nn.MaxPool2d(2, ceil_mode=True),
             ]
         )
         channels = (quarter, half, in_channels, in_channels)
@@ -90,12 +93,14 @@ class SimpleFPN(BaseModule):
         """Make the pyramid of the last map.
 
         Args:
-            maps: (..., (B, in_channels, H, W)).
+            maps: (..., (B, in_channels, H, W)); of those before the last,
+                as many as there are, only the sizes count.
 
         Returns:
             ``num_outs`` maps (B, out_channels, 4 H, 4 W), (.., 2 H, 2 W),
-            (.., H, W), (.., H // 2, W // 2), (.., H // 4, W // 4), ... The
-            last ones are rounded up.
+            (.., H, W), (.., H / 2, W / 2), (.., H / 4, W / 4), ... The last
+            ones are rounded up, the first ones cropped to the sizes of
+            ``maps``.
         """
         levels = [
             fpn_conv(lateral_conv(resize(maps[-1])))
@@ -103,6 +108,9 @@ class SimpleFPN(BaseModule):
                 self.resize, self.lateral_convs, self.fpn_convs, strict=True
             )
         ]
+        for index, larger in enumerate(maps[:-1]):
+            height, width = larger.shape[2:]
+            levels[index] = levels[index][:, :, :height, :width]
         while len(levels) < self.num_outs:
             levels.append(F.max_pool2d(levels[-1], 1, stride=2))
         return tuple(levels)

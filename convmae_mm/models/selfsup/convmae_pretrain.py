@@ -12,9 +12,14 @@ import torch
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
+from convmae_mm.arguments import INIT_CFG, takes, whole
+from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.models.backbones import ConvMAE
+from convmae_mm.models.building import PART, build_part, explaining
 from convmae_mm.ops.masking import PatchMask, count_visible, mask_from_noise
 from convmae_mm.ops.patches import patch_grid
 from convmae_mm.registry import MODELS
+from convmae_mm.variants import PATCH_SIZE, RATE
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,9 @@ class ConvMAEPretrain(BaseSelfSupervisor):
 
     Args:
         backbone: Config of a :class:`ConvMAE` in mode 'plain'.
-        neck: Config of the :class:`ConvMAEPretrainDecoder`.
+        neck: Config of the :class:`ConvMAEPretrainDecoder`. Widths,
+            ``img_size`` and channels of the images are the backbone's unless
+            stated.
         head: Config of the :class:`ConvMAEPretrainHead`.
         mask_ratio: Share of masked patches, at least 0 and below 1.
         num_masks: Complementary masks of each image in one step. 4 at a mask
@@ -80,9 +87,18 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: For a mask ratio or a number of masks out of range.
+        ConfigError: For wrong settings, and parts that do not fit together.
     """
 
+    @takes(
+        backbone=PART,
+        neck=PART,
+        head=PART,
+        mask_ratio=RATE,
+        num_masks=whole(1, 64),
+        data_preprocessor=PART,
+        init_cfg=INIT_CFG,
+    )
     def __init__(
         self,
         backbone: dict | nn.Module,
@@ -93,24 +109,62 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if not 0 <= mask_ratio < 1:
-            raise ValueError(f'{mask_ratio=} must be at least 0 and below 1')
-        if num_masks < 1 or num_masks * (1 - mask_ratio) > 1 + 1e-9:
-            raise ValueError(
+        if num_masks * (1 - mask_ratio) > 1 + 1e-9 and num_masks > 1:
+            raise ConfigError(
                 f'{num_masks=} must be at least 1 and, at {mask_ratio=}, at '
                 f'most {int(1 / (1 - mask_ratio) + 1e-9)}: complementary '
                 'masks share no visible patch'
             )
-        super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
-            data_preprocessor=_scoped_preprocessor(data_preprocessor),
-            init_cfg=init_cfg,
+        encoder = build_part('backbone', backbone)
+        if not isinstance(encoder, ConvMAE):
+            raise ConfigError(
+                f'backbone={type(encoder).__name__} cannot encode masked '
+                "images: give type='convmae_mm.ConvMAE'"
+            )
+        encoder.check_maskable()
+        side = PATCH_SIZE * encoder.grid[0], PATCH_SIZE * encoder.grid[1]
+        decoder = build_part(
+            'neck',
+            neck,
+            in_channels=encoder.arch.embed_dims,
+            img_size=side,
+            out_channels=encoder.in_channels,
         )
+        loss = build_part('head', head, in_channels=encoder.in_channels)
+        with explaining('data_preprocessor'):
+            super().__init__(
+                backbone=encoder,
+                neck=decoder,
+                head=loss,
+                data_preprocessor=_scoped_preprocessor(data_preprocessor),
+                init_cfg=init_cfg,
+            )
+        self._check_parts()
         self.mask_ratio = mask_ratio
         self.num_masks = num_masks
         self.backbone.init_for_pretraining()
+
+    def _check_parts(self) -> None:
+        """Refuse a neck or head for other widths or channels.
+
+        Raises:
+            ConfigError: With the numbers of both.
+        """
+        channels = self.backbone.in_channels
+        facts = {
+            'neck.in_channels': (
+                tuple(self.neck.in_channels),
+                self.backbone.arch.embed_dims,
+            ),
+            'neck.out_channels': (self.neck.out_channels, channels),
+            'head.in_channels': (self.head.in_channels, channels),
+        }
+        for name, (stated, right) in facts.items():
+            if stated != right:
+                raise ConfigError(
+                    f'{name}={stated} must be {right}, as the backbone is; '
+                    'leave it out and it is taken from there'
+                )
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of whole images, see :meth:`ConvMAE.forward`."""
@@ -122,11 +176,11 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         """The training loss of images (B, C, h, w); samples have no labels.
 
         Raises:
-            ValueError: If ``mask_ratio`` masks nothing.
+            ConfigError: If ``mask_ratio`` masks nothing.
         """
         output = self.run_masked(inputs)
         if not output.mask.any():
-            raise ValueError(
+            raise ConfigError(
                 f'mask_ratio={self.mask_ratio} masks none of '
                 f'{output.mask.shape[1]} patches: nothing to learn from'
             )
@@ -143,7 +197,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
                 noise are kept. Drawn at random if None.
 
         Raises:
-            ValueError: For images or noise of a wrong shape.
+            DataError: For images or noise of a wrong shape.
         """
         return self._run(images, noise, self.num_masks)
 
@@ -213,7 +267,7 @@ class ConvMAEPretrain(BaseSelfSupervisor):
         if noise is None:
             noise = torch.rand(shape, device=images.device)
         elif noise.shape != shape:
-            raise ValueError(
+            raise DataError(
                 f'noise of shape {tuple(noise.shape)} must be {shape}: one '
                 f'number for each patch of {grid[0]} x {grid[1]}'
             )

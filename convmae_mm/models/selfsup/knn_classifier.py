@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convmae_mm.arguments import CONFIG, number, takes, whole
 from convmae_mm.registry import MODELS
 
 from .convmae_pretrain import ConvMAEPretrain
@@ -42,9 +43,15 @@ class KNNClassifier(ConvMAEPretrain):
         **pretraining: Arguments of :class:`ConvMAEPretrain`.
 
     Raises:
-        ValueError: For a number or a temperature out of range.
+        ConfigError: For wrong settings.
     """
 
+    @takes(
+        gallery=CONFIG,
+        num_classes=whole(1, 10**6),
+        num_neighbours=whole(1, 10**6),
+        temperature=number('(]', 0, 1000),
+    )
     def __init__(
         self,
         gallery: dict,
@@ -53,11 +60,6 @@ class KNNClassifier(ConvMAEPretrain):
         temperature: float = 0.07,
         **pretraining: Any,
     ) -> None:
-        if num_classes < 1 or num_neighbours < 1 or temperature <= 0:
-            raise ValueError(
-                f'{num_classes=} and {num_neighbours=} must be at least 1, '
-                f'{temperature=} above 0'
-            )
         super().__init__(**pretraining)
         self.gallery = gallery
         self.num_classes = num_classes

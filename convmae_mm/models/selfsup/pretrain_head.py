@@ -9,8 +9,11 @@ from __future__ import annotations
 from mmpretrain.models.heads import MAEPretrainHead
 from torch import Tensor
 
+from convmae_mm.arguments import CONFIG, FLAG, one_of, takes
+from convmae_mm.errors import DataError
+from convmae_mm.models.building import explaining
 from convmae_mm.registry import MODELS
-from convmae_mm.variants import PATCH_SIZE
+from convmae_mm.variants import CHANNELS, PATCH_SIZE
 
 
 @MODELS.register_module()
@@ -22,8 +25,17 @@ class ConvMAEPretrainHead(MAEPretrainHead):
         norm_pix: Whether the target is normalised inside each patch.
         patch_size: p; ConvMAE's encoder has 16.
         in_channels: C.
+
+    Raises:
+        ConfigError: For wrong settings.
     """
 
+    @takes(
+        loss=CONFIG,
+        norm_pix=FLAG,
+        patch_size=one_of(PATCH_SIZE),
+        in_channels=CHANNELS,
+    )
     def __init__(
         self,
         loss: dict,
@@ -31,24 +43,25 @@ class ConvMAEPretrainHead(MAEPretrainHead):
         patch_size: int = PATCH_SIZE,
         in_channels: int = 3,
     ) -> None:
-        super().__init__(
-            # mmpretrain's losses, whatever the process's default scope is
-            loss={'_scope_': 'mmpretrain', **loss},
-            norm_pix=norm_pix,
-            patch_size=patch_size,
-            in_channels=in_channels,
-        )
+        with explaining('loss'):
+            super().__init__(
+                # mmpretrain's losses, whatever the process's scope is
+                loss={'_scope_': 'mmpretrain', **loss},
+                norm_pix=norm_pix,
+                patch_size=patch_size,
+                in_channels=in_channels,
+            )
 
     def patchify(self, imgs: Tensor) -> Tensor:
         """(B, C, p H, p W) -> (B, L, p * p * C), by row, column, channel.
 
         Raises:
-            ValueError: If the images are no multiple of p.
+            DataError: If the images are no multiple of p.
         """
         p = self.patch_size
         batch, channels, height, width = imgs.shape
         if height % p or width % p:
-            raise ValueError(
+            raise DataError(
                 f'images of {height} x {width} pixels must be a multiple of '
                 f'patch_size={p} in both directions'
             )
