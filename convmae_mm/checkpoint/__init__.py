@@ -5,6 +5,7 @@
   :func:`describe_ours` those of one of ours.
 - :func:`convert_released_state_dict` renames a released network to ours,
   :func:`export_released_state_dict` back.
+- :func:`compare` tells how well weights fit a model, before they are loaded.
 - :func:`initialise_backbone` starts an encoder from a network of either kind.
 
 All but the first are pure functions of a dict of tensors.
@@ -23,6 +24,7 @@ from .errors import (
     UnsafeFileError,
 )
 from .files import LoadedFile, load_weights_file, unpack_weights
+from .fit import FitReport, compare
 from .initialisation import (
     InitialisationReport,
     initialise_backbone,
@@ -37,6 +39,7 @@ from .variants import find_variant, rules_for, uses_our_names
 
 __all__ = [
     'CheckpointError',
+    'FitReport',
     'ForeignNetworkError',
     'InitialisationReport',
     'LoadedFile',
@@ -44,6 +47,7 @@ __all__ = [
     'UnmatchedTensorsError',
     'UnsafeFileError',
     'check_complete',
+    'compare',
     'convert_released_state_dict',
     'describe_ours',
     'describe_released',

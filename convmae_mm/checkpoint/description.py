@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convmae_mm.variants import PATCH_SIZE
+from convmae_mm.variants import PATCH_SIZE, arch_zoo
 
 from .errors import CheckpointError, UnmatchedTensorsError
 from .expected_heads import (
@@ -39,8 +39,7 @@ VITDET_WINDOW_BLOCKS = (0, 2, 3, 5, 6, 8, 9)
 PUBLISHED_DEPTH = 11  # of stage 3, that the modes name window blocks for
 MODES = ('plain', 'detection', 'mimdet', 'vitdet', 'seg')
 
-HEAD_CHANNELS = 64  # of one attention head, in S, B and L
-HUGE_CHANNELS, HUGE_HEADS = 1280, 16
+HEAD_CHANNELS = 64  # of one attention head, unless the arch is in arch_zoo
 DECODER_CHANNELS, DECODER_HEADS = 512, 16
 
 Grid = tuple[int, int]
@@ -211,8 +210,16 @@ def _settle_heads(facts: BackboneFacts, given: int | None) -> int:
     if given is not None and given < 1:
         raise CheckpointError(f'num_heads={given} must be at least 1')
     heads = given or stored
-    if heads is None and channels == HUGE_CHANNELS:
-        heads = HUGE_HEADS
+    if heads is None:
+        # networks of the same widths have the heads of the published one
+        heads = next(
+            (
+                arch.num_heads
+                for arch in arch_zoo.values()
+                if arch.embed_dims == facts.embed_dims
+            ),
+            None,
+        )
     if heads is None and channels % HEAD_CHANNELS == 0:
         heads = channels // HEAD_CHANNELS
     if heads is None:
