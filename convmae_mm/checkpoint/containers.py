@@ -23,6 +23,8 @@ from .errors import CheckpointError, UnsafeFileError
 MapLocation = str | torch.device | Callable[..., Any] | None
 
 HEAD_BYTES = 512
+# What an archive may unpack to: weights hardly compress, zeros do.
+MAX_RATIO, MAX_FREE = 100, 2**28  # times its size; bytes always allowed
 MAX_HEADER = 100_000_000  # of safetensors, in bytes
 # How other files begin that people take for checkpoints.
 _KINDS: tuple[tuple[bytes, str], ...] = (
@@ -77,7 +79,11 @@ def read_safetensors_metadata(path: Path) -> dict[str, str]:
 
 
 def check_kind(path: Path) -> str:
-    """Tell by its first bytes what a file is: 'zip', 'pickle', 'safetensors'.
+    """Tell by its first bytes what a file is.
+
+    Returns:
+        'zip' and 'compressed zip' (of torch.save, and unpacked and packed
+        again by other means), 'pickle' (of old torch) or 'safetensors'.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -87,6 +93,10 @@ def check_kind(path: Path) -> str:
         raise CheckpointError(f'{path} is a folder, not a checkpoint file')
     if not path.exists():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
+    if not path.is_file():
+        raise CheckpointError(
+            f'{path} is a pipe, a socket or a device, not a checkpoint file'
+        )
     with path.open('rb') as file:
         head = file.read(HEAD_BYTES)
     if not head:
@@ -124,6 +134,7 @@ def _check_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            compressed = _is_compressed(path, archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise CheckpointError(
             f'{path} is damaged and cannot be read: {error}; get it again'
@@ -139,7 +150,21 @@ def _check_zip(path: Path) -> str:
             f'{path} is a TorchScript program, not a checkpoint; save the '
             'state_dict() of the module instead'
         )
-    return 'zip'
+    return 'compressed zip' if compressed else 'zip'
+
+
+def _is_compressed(path: Path, entries: list[zipfile.ZipInfo]) -> bool:
+    """Whether tensors in an archive have to be unpacked, to a sane size."""
+    size, unpacked = path.stat().st_size, sum(x.file_size for x in entries)
+    stored = [x for x in entries if x.compress_type == zipfile.ZIP_STORED]
+    if unpacked > max(MAX_RATIO * size, MAX_FREE) or (
+        sum(x.file_size for x in stored) > size
+    ):
+        raise CheckpointError(
+            f'{path} of {size} bytes would unpack to {unpacked}: no weights '
+            'compress like that, so it is not read; get it from its source'
+        )
+    return len(stored) < len(entries)
 
 
 def _tell_kind(head: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -72,10 +73,20 @@ def cached_path(url: str) -> Path:
 
 def _download(url: str) -> Path:
     target = cached_path(url)
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Unique, as several processes may fetch the same file.
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # One of several processes fetches it, the others wait.
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not target.is_file():
+                _download_to(url, target)
+        finally:
+            os.close(folder)
+    return target
+
+
+def _download_to(url: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile(
         dir=target.parent, prefix='.', suffix='.part', delete=False
     ) as file:
@@ -88,7 +99,6 @@ def _download(url: str) -> Path:
         finally:
             file.close()
             part.unlink(missing_ok=True)
-    return target
 
 
 def _fetch(url: str, file: IO[bytes]) -> None:
@@ -109,7 +119,8 @@ def _fetch(url: str, file: IO[bytes]) -> None:
             f'the download of {url} broke off: {error}; try again'
         ) from error
     received = file.tell()
-    if promised is not None and received != int(promised):
+    # a length that is no number promises nothing
+    if promised and promised.isdigit() and received != int(promised):
         raise CheckpointError(
             f'the download of {url} broke off after {received} of {promised} '
             'bytes; nothing is kept, try again'

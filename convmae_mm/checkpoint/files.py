@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .containers import read_container, read_safetensors_metadata
@@ -19,6 +21,12 @@ from .foreign import check_is_convmae
 
 # Where training codes put the weights, in the order of preference.
 WEIGHT_KEYS = ('model', 'state_dict', 'model_state')
+# Averaged weights, where there are no others.
+EMA_KEYS = ('model_ema', 'ema_state_dict', 'ema', 'state_dict_ema')
+# What averages count beside the weights.
+_COUNTERS = ('steps', 'n_averaged')
+# Integers that released networks and BatchNorm keep among their tensors.
+_INTEGERS = re.compile(r'.*(num_batches_tracked|relative_position_index)')
 # What says that there is the state of an optimizer.
 OPTIMIZER_KEYS = ('optimizer', 'optimizer_state', 'optimizer_state_dict')
 
@@ -54,11 +62,14 @@ class LoadedFile:
         return any(key in OPTIMIZER_KEYS for key in self.extras)
 
 
-def load_weights_file(source: str | os.PathLike) -> LoadedFile:
+def load_weights_file(
+    source: str | os.PathLike, finite: bool = True
+) -> LoadedFile:
     """Open a file of a ConvMAE network, released or of ours.
 
     Args:
         source: A path, or a URL (http, https, file).
+        finite: Refuse weights that are NaN or infinite.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -87,7 +98,51 @@ def load_weights_file(source: str | os.PathLike) -> LoadedFile:
         check_is_convmae(loaded.weights)
     except ForeignNetworkError as error:
         raise ForeignNetworkError(f'{path}: {error}') from error
+    check_usable(loaded.weights, path, finite)
     return loaded
+
+
+def check_usable(
+    weights: Mapping[str, Tensor], where: object, finite: bool = True
+) -> None:
+    """Check that tensors are what weights can be: real, and finite.
+
+    Args:
+        weights: Tensors by name.
+        where: What they come from, for the message.
+        finite: Whether to look at the numbers too.
+
+    Raises:
+        CheckpointError: Naming the tensors that are not.
+    """
+    kinds = [
+        f'{name!r} is {str(x.dtype).removeprefix("torch.")}'
+        for name, x in weights.items()
+        if not x.is_floating_point() and not _INTEGERS.fullmatch(name)
+    ]
+    if kinds:
+        raise CheckpointError(
+            f'{where} has {len(kinds)} tensors of a type that no weight has: '
+            f'{", ".join(kinds[:5])}; weights are floating-point numbers'
+        )
+    wrong = find_not_finite(weights) if finite else []
+    if wrong:
+        raise CheckpointError(
+            f'{where} has {len(wrong)} of {len(weights)} tensors that are '
+            f'NaN or infinite in float32, such as {wrong[:3]}: the training '
+            'had gone astray when they were saved; take an earlier checkpoint'
+        )
+
+
+def find_not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity, once in float32."""
+    return [
+        name
+        for name, x in weights.items()
+        if x.is_floating_point()
+        and not x.is_meta
+        and not (x.float() if x.dtype == torch.float64 else x).isfinite().all()
+    ]
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -106,7 +161,9 @@ def unpack_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If there are none.
     """
-    return _strip(_find_weights('the dict', content)[1])
+    weights = _strip(_find_weights('the dict', content)[1])
+    check_usable(weights, 'the dict')
+    return weights
 
 
 def _open_content(path: Path, content: Any) -> LoadedFile:
@@ -118,7 +175,8 @@ def _open_content(path: Path, content: Any) -> LoadedFile:
     extras = tuple(
         str(key)
         for key in content
-        if key != container and (container or key not in weights)
+        if str(key) != (container or '').partition('.')[0]
+        and (container or key not in weights)
     )
     meta = content.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
@@ -139,9 +197,11 @@ def _find_weights(
     path: Path | str, content: Mapping
 ) -> tuple[str | None, dict[str, Tensor]]:
     """The entry with the weights (None: all entries) and the weights."""
-    for key in WEIGHT_KEYS:
+    for key in (*WEIGHT_KEYS, *EMA_KEYS):
         entry = content.get(key)
-        if isinstance(entry, Mapping) and _tensors_of(entry):
+        if not isinstance(entry, Mapping):
+            continue
+        if _tensors_of(entry):
             others = [x for x in entry if not isinstance(entry[x], Tensor)]
             if others:
                 raise CheckpointError(
@@ -149,6 +209,11 @@ def _find_weights(
                     f'{others}'
                 )
             return key, dict(entry)
+        inner = next(
+            (x for x in WEIGHT_KEYS if isinstance(entry.get(x), Mapping)), None
+        )
+        if inner and _tensors_of(entry[inner]):
+            return f'{key}.{inner}', _tensors_of(entry[inner])
     weights = _tensors_of(content)
     if weights:
         return None, weights
@@ -175,11 +240,20 @@ def _tensors_of(entry: Mapping) -> dict[str, Tensor]:
 
 
 def _strip(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies without the prefix that DistributedDataParallel puts in front."""
+    """Copies without what wrappers of models put into the names.
+
+    DistributedDataParallel and averages put 'module.' in front of all of
+    them, torch.compile '_orig_mod.' anywhere.
+    """
+    plain = {
+        name.replace('_orig_mod.', ''): tensor
+        for name, tensor in weights.items()
+        if name not in _COUNTERS
+    }
     prefix = 'module.'
-    if not all(name.startswith(prefix) for name in weights):
+    if not all(name.startswith(prefix) for name in plain):
         prefix = ''
-    return {name[len(prefix) :]: x.clone() for name, x in weights.items()}
+    return {name[len(prefix) :]: x.clone() for name, x in plain.items()}
 
 
 def _read_progress(

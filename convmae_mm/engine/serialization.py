@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path, PosixPath, PurePosixPath
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from convmae_mm.checkpoint import UnsafeFileError
 from convmae_mm.checkpoint.containers import read_container
 from convmae_mm.checkpoint.downloads import resolve
 
@@ -27,12 +31,12 @@ from convmae_mm.checkpoint.downloads import resolve
 # instance of a class of its own.
 NUMPY_DTYPES = (
     *('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16'),
-    *('uint32', 'uint64', 'float16', 'float32', 'float64'),
+    *('uint32', 'uint64', 'float16', 'float32', 'float64', 'U1', 'M8[s]'),
 )
 HISTORY_STATISTICS = ('min', 'max', 'current', 'mean')
 
 
-def load_local_checkpoint(
+def load_from_local(
     filename: str,
     map_location: str | torch.device | Callable[..., Any] | None = None,
 ) -> Any:
@@ -48,9 +52,10 @@ def load_local_checkpoint(
     return read_container(path, map_location)[1]
 
 
-def load_remote_checkpoint(
+def load_from_http(
     filename: str,
     map_location: str | torch.device | Callable[..., Any] | None = None,
+    **_kept_elsewhere: Any,
 ) -> Any:
     """Load a checkpoint from a URL; mmengine's loader for http and https.
 
@@ -58,21 +63,48 @@ def load_remote_checkpoint(
         CheckpointError: If the download fails, of which nothing is left
             then, and for everything that is wrong with the file.
     """
-    return load_local_checkpoint(str(resolve(filename)), map_location)
+    return load_from_local(str(resolve(filename)), map_location)
+
+
+class _SafeTorch:
+    """torch, as mmengine's module for checkpoints sees it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    @staticmethod
+    def load(file: Any, map_location: Any = None, **_unsafe: Any) -> Any:
+        """``torch.load`` of a path or buffer that never runs code."""
+        if isinstance(file, (str, Path)):
+            return load_from_local(str(file), map_location)
+        try:
+            return torch.load(
+                file, map_location=map_location, weights_only=True
+            )
+        except UnpicklingError as error:
+            raise UnsafeFileError(
+                'the checkpoint holds objects that could run code when '
+                'loaded, so it is not loaded; have it saved again with '
+                'tensors only'
+            ) from error
 
 
 def use_safe_loading() -> None:
     """Let torch know the safe types and mmengine the safe loaders.
 
-    All registrations are process-wide and may be repeated.
+    Every scheme of mmengine (``open-mmlab://``, ``s3://``, ``pavi://`` and
+    so on) ends in the ``torch.load`` or the download of one module, which
+    are replaced there. All of it is process-wide and may be repeated.
     """
     torch.serialization.add_safe_globals(list(SAFE_GLOBALS))
+    module: Any = mmengine_checkpoint
+    module.torch = _SafeTorch()
+    module.load_from_http = load_from_http
+    module.load_url = load_from_http
     register = CheckpointLoader.register_scheme
     # The empty prefix is mmengine's entry for everything without a scheme.
-    register('', load_local_checkpoint, force=True)
-    register(
-        ('http://', 'https://', 'file://'), load_remote_checkpoint, force=True
-    )
+    register('', load_from_local, force=True)
+    register(('http://', 'https://', 'file://'), load_from_http, force=True)
 
 
 def _history_statistic(owner: type, name: str) -> Callable[..., Any]:
@@ -110,6 +142,19 @@ def _safe_globals() -> list[Any]:
         HistoryBuffer,
         # the authors' codes store their command line
         Namespace,
+        # what a `metainfo`, and hooks of the user's, put into a checkpoint
+        ConfigDict,
+        PosixPath,
+        PurePosixPath,
+        date,
+        datetime,
+        timedelta,
+        timezone,
+        range,
+        slice,
+        set,
+        frozenset,
+        complex,
         _known_as('builtins.getattr', _history_statistic),
         np.ndarray,
         np.dtype,

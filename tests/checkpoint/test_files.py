@@ -24,6 +24,7 @@ from convmae_mm.checkpoint import (
     load_weights_file,
 )
 from convmae_mm.checkpoint.containers import read_container
+from convmae_mm.checkpoint.files import find_not_finite
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -360,3 +361,88 @@ def test_damage_anywhere_is_an_error_of_ours(
                 read_container(damaged)
             except CheckpointError as error:
                 assert 'damaged.pth' in str(error)
+
+
+def test_an_archive_that_was_packed_again(
+    tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    """Compressed entries cannot be mapped; they are unpacked."""
+    file, again = tmp_path / 'a.pth', tmp_path / 'again.pth'
+    torch.save(dict(model=weights), file)
+    with zipfile.ZipFile(file) as source:
+        with zipfile.ZipFile(again, 'w', zipfile.ZIP_DEFLATED) as target:
+            for name in source.namelist():
+                target.writestr(name, source.read(name))
+    assert_has(load_weights_file(again).weights, weights)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    file = tmp_path / 'bomb.pth'
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('a/data.pkl', b'\0')
+        with archive.open('a/data/0', 'w') as entry:
+            for _ in range(300):
+                entry.write(bytes(1 << 20))
+    with pytest.raises(CheckpointError, match='would unpack to 3145'):
+        load_weights_file(file)
+
+
+def test_only_files_are_read(tmp_path: Path) -> None:
+    """A pipe without a writer would hold the command for ever."""
+    pipe = tmp_path / 'a.pth'
+    os.mkfifo(pipe)
+    with pytest.raises(CheckpointError, match=r'a\.pth is a pipe'):
+        load_weights_file(pipe)
+
+
+@pytest.mark.parametrize(
+    ('value', 'told'),
+    [
+        (torch.tensor(float('nan')), 'NaN or infinite'),
+        (torch.tensor(float('inf')), 'NaN or infinite'),
+        (torch.tensor(1e300, dtype=torch.float64), 'NaN or infinite'),
+        (torch.tensor(1), 'is int64'),
+        (torch.tensor(True), 'is bool'),
+        (torch.tensor(1j), 'is complex64'),
+    ],
+    ids=str,
+)
+def test_what_no_weight_is(
+    value: Tensor, told: str, tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    broken = value.expand(weights['norm.bias'].shape).contiguous()
+    file = tmp_path / 'a.pth'
+    torch.save(dict(model={**weights, 'norm.bias': broken}), file)
+    with pytest.raises(CheckpointError, match=rf"{told}|'norm\.bias'.*{told}"):
+        load_weights_file(file)
+    if broken.is_floating_point():
+        loaded = load_weights_file(file, finite=False)
+        assert find_not_finite(loaded.weights) == ['norm.bias']
+
+
+@pytest.mark.parametrize(
+    ('content', 'container'),
+    [
+        (lambda w: {'_orig_mod.' + k: x for k, x in w.items()}, None),
+        (lambda w: {'module._orig_mod.' + k: x for k, x in w.items()}, None),
+        (
+            lambda w: dict(
+                ema_state_dict={
+                    'steps': torch.tensor(3),
+                    **{'module.' + k: x for k, x in w.items()},
+                }
+            ),
+            'ema_state_dict',
+        ),
+        (lambda w: dict(state_dict=dict(model=w)), 'state_dict.model'),
+    ],
+    ids=['compiled', 'distributed', 'average', 'nested'],
+)
+def test_wrapped_weights(
+    content, container, tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    file = tmp_path / 'a.pth'
+    torch.save(content(weights), file)
+    loaded = load_weights_file(file)
+    assert_has(loaded.weights, weights)
+    assert loaded.container == container

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from pickle import UnpicklingError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from local_server import serve
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_checkpoint
 
 import convmae_mm.engine  # noqa: F401
 from convmae_mm.checkpoint import CheckpointError
-from convmae_mm.engine.serialization import load_local_checkpoint
+from convmae_mm.engine.serialization import load_from_local
 
 
 class Hostile:
@@ -88,7 +92,7 @@ def test_a_file_that_would_run_code_is_never_loaded(tmp_path, target):
     torch.save(dict(state_dict={}, meta=Hostile(folder)), file)
     load = {
         'runner': lambda: load_checkpoint(torch.nn.Linear(1, 1), str(file)),
-        'function': lambda: load_local_checkpoint(str(file)),
+        'function': lambda: load_from_local(str(file)),
     }[target]
     with pytest.raises(UnpicklingError, match='could run code'):
         load()
@@ -99,24 +103,24 @@ def test_only_the_statistics_of_a_history_are_attributes_to_get(tmp_path):
     file = tmp_path / 'checkpoint.pth'
     torch.save(dict(meta=GetAttribute()), file)
     with pytest.raises(UnpicklingError, match="'__init__'"):
-        load_local_checkpoint(str(file))
+        load_from_local(str(file))
 
 
 def test_mmengine_loads_every_local_path_through_us(tmp_path):
     loader = CheckpointLoader._get_checkpoint_loader(str(tmp_path / 'a.pth'))
-    assert loader is load_local_checkpoint
+    assert loader is load_from_local
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.pth does not exist'):
-        load_local_checkpoint(str(tmp_path / 'none.pth'))
+        load_from_local(str(tmp_path / 'none.pth'))
 
 
 def test_the_command_line_that_released_files_carry(tmp_path):
     file = tmp_path / 'checkpoint.pth'
     args = Namespace(model='convmae', blr=1.5e-4, resume='')
     torch.save(dict(args=args), file)
-    assert load_local_checkpoint(str(file))['args'] == args
+    assert load_from_local(str(file))['args'] == args
 
 
 @pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04...'])
@@ -144,3 +148,61 @@ def test_mmengine_downloads_through_us(tmp_path, monkeypatch):
         load_checkpoint(model, url, strict=True)
         load_checkpoint(model, (tmp_path / 'a.pth').as_uri(), strict=True)
     assert server.asked == ['/a.pth', '/a.pth']
+
+
+def test_what_users_put_into_their_state_resumes(tmp_path):
+    """A nested metainfo becomes ConfigDict; hooks keep paths and dates."""
+    saved = dict(
+        metainfo=ConfigDict(classes=('a',), sub=dict(items=[dict(x=1)])),
+        path=Path('/a/b'),
+        now=datetime.now(timezone.utc),
+        day=date(2024, 2, 29),
+        span=timedelta(hours=1),
+        indexes=range(3),
+        names={'a', 'b'},
+    )
+    file = tmp_path / 'checkpoint.pth'
+    torch.save(dict(saved, texts=np.array(['a', 'bcd'])), file)
+    loaded = CheckpointLoader.load_checkpoint(str(file))
+    assert loaded.pop('texts').tolist() == ['a', 'bcd']
+    assert loaded == saved
+    assert loaded['metainfo'].sub['items'][0].x == 1
+
+
+@pytest.mark.parametrize(
+    'scheme', ['open-mmlab://', 'openmmlab://', 'mmcls://', 's3://']
+)
+def test_no_scheme_runs_code(scheme, tmp_path, monkeypatch):
+    from mmengine.runner import checkpoint
+
+    folder = tmp_path / 'made_by_the_file'
+    file = tmp_path / 'a.pth'
+    torch.save(dict(state_dict={}, x=Hostile(folder)), file)
+    monkeypatch.setattr(
+        checkpoint, 'get_external_models', lambda: {'a': str(file)}
+    )
+    monkeypatch.setattr(
+        checkpoint, 'get_mmcls_models', lambda: {'a': file.as_uri()}
+    )
+    monkeypatch.setattr(checkpoint, '_get_mmengine_home', lambda: '/')
+    monkeypatch.setattr(
+        checkpoint,
+        'get_file_backend',
+        lambda *_, **__: SimpleNamespace(get=lambda _: file.read_bytes()),
+    )
+    with pytest.raises(CheckpointError, match='could run code'):
+        CheckpointLoader.load_checkpoint(f'{scheme}a')
+    assert not folder.exists()
+
+
+def test_the_log_names_the_backend(tmp_path, monkeypatch):
+    from mmengine.runner import checkpoint
+
+    said = []
+    monkeypatch.setattr(
+        checkpoint, 'print_log', lambda text, **_: said.append(text)
+    )
+    file = tmp_path / 'a.pth'
+    torch.save(dict(state_dict={}), file)
+    CheckpointLoader.load_checkpoint(str(file))
+    assert 'by local backend' in said[0]
