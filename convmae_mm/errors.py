@@ -22,3 +22,7 @@ class DataError(UserError, ValueError):
 
 class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be used."""
+
+
+class DiskError(UserError, OSError):
+    """A file or a folder that cannot be written."""

@@ -20,6 +20,7 @@ from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
 
+from .guards import fit_loaders
 from .options import LAUNCHERS, RunOptions
 
 CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
@@ -62,6 +63,7 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / path.stem)
     cfg.launcher = options.launcher
+    fit_loaders(cfg)
     _check_launcher(options.launcher)
     if options.launcher != 'none' and not has_accelerator():
         _distribute_on_cpus(cfg, options.launcher)

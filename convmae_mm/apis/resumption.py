@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from convmae_mm.checkpoint import CheckpointError
 from convmae_mm.checkpoint.containers import read_container
+from convmae_mm.engine.finite import not_finite
 
 # As mmengine's CheckpointHook names them, by epoch or by iteration.
 _NAME = re.compile(r'(?P<kind>epoch|iter)_(?P<step>\d+)\.pth$')
@@ -39,8 +40,7 @@ def last_good_checkpoint(work_dir: str | Path) -> Path | None:
         if reason is None:
             return path
         print_log(
-            f'{path} is passed over, the run was probably stopped while it '
-            f'was written: {reason}',
+            f'{path} is passed over: {reason}',
             logger='current',
             level=logging.WARNING,
         )
@@ -67,7 +67,21 @@ def why_not_whole(path: Path) -> str | None:
             damaged = archive.testzip()
         if damaged is not None:
             return f'the checksum of {damaged} in it is wrong'
+    lost = not_finite(content['state_dict'])
+    if lost:
+        return f'{len(lost)} of its tensors are not finite, such as {lost[0]}'
     return None
+
+
+def resumed_seed(path: Path) -> int | None:
+    """The seed of the run that wrote a checkpoint, if that says it.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    content = read_container(path, mapped=True)[1]
+    meta = content.get('meta') if isinstance(content, dict) else None
+    return meta.get('seed') if isinstance(meta, dict) else None
 
 
 def _candidates(work_dir: Path) -> list[Path]:

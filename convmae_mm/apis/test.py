@@ -77,7 +77,7 @@ def run_test(
     if check:
         examine(cfg, ('test',))
     runner = build_runner(cfg)
-    runner.register_hook(CheckpointMatchHook(), priority='LOWEST')
+    runner.register_hook(CheckpointMatchHook(least_share=1))
     if suffix == '.pkl':
         runner.test_evaluator.metrics.append(_prediction_dump(cfg, out))
     scores: dict[str, float] = runner.test()

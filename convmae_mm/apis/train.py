@@ -21,9 +21,10 @@ from .config import (
     load_config,
 )
 from .examination import examine
+from .guards import add_guards, owned_work_dir, use_safe_checkpoints
 from .options import TrainingOptions
 from .rehearsal import Rehearsal
-from .resumption import last_good_checkpoint
+from .resumption import last_good_checkpoint, resumed_seed
 
 # Initialisers of mmengine and of ours that load a file.
 LOADERS = ('Pretrained', 'convmae_mm.PretrainedConvMAE')
@@ -60,11 +61,13 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
     """
     if check:
         examine(cfg, ('train', 'val') if cfg.get('val_cfg') else ('train',))
-    runner = build_runner(cfg)
-    if check and 'runner_type' not in cfg:
-        # FSDP spreads a model that cannot be copied.
-        runner.register_hook(Rehearsal(), priority='VERY_HIGH')
-    runner.train()
+    with owned_work_dir(cfg):
+        runner = build_runner(cfg)
+        add_guards(runner)
+        if check and 'runner_type' not in cfg:
+            # FSDP spreads a model that cannot be copied.
+            runner.register_hook(Rehearsal(), priority='VERY_HIGH')
+        runner.train()
     return runner
 
 
@@ -101,6 +104,9 @@ def training_config(config: str | Path, **options: Any) -> Config:
         _scale_lr(cfg)
     if chosen.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=chosen.seed)
+    if cfg.get('resume'):
+        _keep_seed(cfg)
+    use_safe_checkpoints(cfg)
     _check_sharding(cfg)
     _check_encoders(cfg)
     return cfg
@@ -122,6 +128,15 @@ def _resume_from_last_good(cfg: Config) -> None:
             logger='current',
             level=logging.WARNING,
         )
+
+
+def _keep_seed(cfg: Config) -> None:
+    """Go on with the seed of the run, whose samplers are built before."""
+    path = Path(cfg.load_from).expanduser()
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is None and path.is_file():
+        seed = resumed_seed(path)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
 
 
 def _set_amp(cfg: Config, amp: bool) -> None:

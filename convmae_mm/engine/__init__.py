@@ -1,19 +1,33 @@
-"""Training machinery: layer-wise decay, hooks and safe checkpoint loading."""
+"""Training machinery: layer-wise decay, hooks, safe loading and saving."""
 
+from .atomic_files import use_atomic_saving
 from .cpu_amp_optim_wrapper import CpuAmpOptimWrapper
-from .hooks import CheckpointMatchHook, RichProgressHook
+from .finite import NotFiniteError
+from .hooks import (
+    CheckpointMatchHook,
+    FiniteTrainingHook,
+    RandomStreamsHook,
+    RichProgressHook,
+    SafeCheckpointHook,
+)
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .pretrained import PretrainedConvMAE
 from .serialization import use_safe_loading
 
 # A resume must work, and must be safe, whichever entry point started it.
 use_safe_loading()
+use_atomic_saving()
 
 __all__ = [
     'CheckpointMatchHook',
     'CpuAmpOptimWrapper',
+    'FiniteTrainingHook',
     'LayerDecayOptimWrapperConstructor',
+    'NotFiniteError',
     'PretrainedConvMAE',
+    'RandomStreamsHook',
     'RichProgressHook',
+    'SafeCheckpointHook',
+    'use_atomic_saving',
     'use_safe_loading',
 ]

@@ -6,24 +6,39 @@ python killed_training.py CONFIG WORK_DIR NAME_OF_CHECKPOINT
 import os
 import signal
 import sys
-
-from mmengine.fileio import LocalBackend
+from pathlib import Path
 
 from convmae_mm import apis
+from convmae_mm.engine import atomic_files
 
 config, work_dir, victim = sys.argv[1:]
 
 
-def put(self, obj, filepath) -> None:
-    """As mmengine's, but the process dies half-way through one file."""
-    with open(filepath, 'wb') as file:
-        if os.path.basename(filepath) != victim:
-            file.write(obj)
-            return
-        file.write(obj[: len(obj) // 2])
-        file.flush()
+class DyingFile:
+    """A file that dies with the process half-way through."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, content):
+        self.file.write(content[: len(content) // 2])
+        self.file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-LocalBackend.put = put
+class Path(type(Path())):
+    """Opens the victim as such a file."""
+
+    def open(self, mode):
+        file = super().open(mode)
+        return DyingFile(file) if victim in self.name else file
+
+
+atomic_files.Path = Path
 apis.train(config, work_dir=work_dir, seed=0)

@@ -18,7 +18,10 @@ from mmengine.runner import Runner
 from convmae_mm import apis
 from convmae_mm.apis.config import load_config, reject_sync_bn
 from convmae_mm.apis.options import RunOptions
+from convmae_mm.apis.resumption import last_good_checkpoint
 from convmae_mm.cli import main
+from convmae_mm.errors import CheckpointError
+from convmae_mm.processes import FolderInUseError, own_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -293,7 +296,132 @@ def test_a_checkpoint_of_another_model_is_refused(config, tmp_path):
         apis.test(
             config_with_test(config), checkpoint, work_dir=tmp_path / 'w'
         )
-    assert 'missing, such as backbone.blocks1.0' in str(caught.value)
+    assert 'missing: backbone.' in str(caught.value)
+    assert 'pos_embed (3,) instead of (1, 4, 32)' in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_not_tested(config, tmp_path):
+    checkpoint = tmp_path / 'c.pth'
+    weights = {'backbone.pos_embed': torch.tensor([float('nan')])}
+    torch.save(dict(state_dict=weights), checkpoint)
+    with pytest.raises(ValueError, match='1 of 1 tensors .* not finite'):
+        apis.test(
+            config_with_test(config), checkpoint, work_dir=tmp_path / 'w'
+        )
+
+
+def trained(config: Path, work_dir: Path) -> Path:
+    options = {'train_cfg.max_epochs': 1}
+    train_apart(config, work_dir, cfg_options=options)
+    return work_dir / 'epoch_1.pth'
+
+
+def test_a_training_that_breaks_ends_in_one_line(config, tmp_path, capsys):
+    trained(config, tmp_path / 'w')
+    lr = 'optim_wrapper.optimizer.lr=1e30'
+    command = ['train', str(config), '--work-dir', str(tmp_path / 'w')]
+    load = f'load_from={tmp_path}/w/epoch_1.pth'
+    assert main([*command, '--cfg-options', lr, load]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'stopped in iteration 2: loss is nan' in error
+    assert 'backbone.' in error
+    # the checkpoint of before is the last one, and what a resume takes
+    found = last_good_checkpoint(tmp_path / 'w')
+    assert found == tmp_path / 'w' / 'epoch_1.pth'
+
+
+def renamed(name: str) -> str:
+    return f'module._orig_mod.{name}'
+
+
+@pytest.mark.parametrize('kind', ['prefixed', 'nested', 'ema', 'foreign'])
+def test_load_from_finds_weights_or_is_refused(config, tmp_path, kind):
+    checkpoint = trained(config, tmp_path / 'w')
+    content = torch.load(checkpoint, weights_only=True)
+    weights = content['state_dict']
+    content = {
+        'prefixed': dict(state_dict={renamed(k): weights[k] for k in weights}),
+        'nested': dict(model=weights),
+        'ema': dict(ema_state_dict=weights, meta={}),
+        'foreign': dict(state_dict={'layer1.weight': torch.ones(3)}),
+    }[kind]
+    file = tmp_path / 'file.pth'
+    torch.save(content, file)
+    options = {'load_from': str(file), 'optim_wrapper.optimizer.lr': 0.0}
+    if kind == 'prefixed':
+        runner = train_apart(config, tmp_path / kind, cfg_options=options)
+        for name, tensor in runner.model.state_dict().items():
+            assert torch.equal(tensor, weights[name]), name
+        return
+    with pytest.raises(CheckpointError, match='fills 0% of the weights'):
+        train_apart(config, tmp_path / kind, cfg_options=options)
+
+
+def test_load_from_leaves_out_what_is_of_another_shape(config, tmp_path):
+    checkpoint = trained(config, tmp_path / 'w')
+    options = {'load_from': str(checkpoint), 'model.neck.embed_dims': 32}
+    options['train_cfg.max_epochs'] = 1
+    runner = train_apart(config, tmp_path / 'v', cfg_options=options)
+    assert runner.iter == 2
+    log = next((tmp_path / 'v').glob('*/*.log')).read_text()
+    assert 'neck.blocks.0.norm1.bias (16,) instead of (32,)' in log
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'model.neck.embed_dims': 32}, 'of another shape: neck'),
+        ({'optim_wrapper.paramwise_cfg.layer_decay_rate': 1.0}, None),
+        (
+            {'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'},
+            'groups',
+        ),
+    ],
+)
+def test_a_resume_demands_the_same_model_and_optimiser(
+    config, tmp_path, options, message
+):
+    checkpoint = trained(config, tmp_path / 'w')
+    if message is None:
+        runner = train_apart(
+            config, tmp_path / 'w', resume=checkpoint, cfg_options=options
+        )
+        assert runner.iter == 4
+        return
+    if 'optim_wrapper.constructor' in options:
+        options = options | {'optim_wrapper.paramwise_cfg': None}
+    with pytest.raises(CheckpointError, match=message):
+        train_apart(
+            config, tmp_path / 'w', resume=checkpoint, cfg_options=options
+        )
+
+
+def test_two_trainings_in_one_folder_are_refused(config, tmp_path):
+    with own_folder(tmp_path / 'w'):
+        with pytest.raises(FolderInUseError, match=f'process {os.getpid()}'):
+            apis.train(config, work_dir=tmp_path / 'w')
+        assert [x.name for x in (tmp_path / 'w').iterdir()] == ['.lock']
+
+
+def test_a_resumed_training_draws_what_a_whole_one_does(config, tmp_path):
+    options = {'train_cfg.max_epochs': 3}
+    options['train_dataloader.dataset.pipeline'] = [
+        dict(type='convmae_mm.LoadRGBImage'),
+        dict(type='RandomResizedCrop', scale=32),
+        dict(type='PackInputs'),
+    ]
+    whole = train_apart(
+        config, tmp_path / 'whole', seed=3, cfg_options=options
+    )
+    (tmp_path / 'w').mkdir()
+    shutil.copy(tmp_path / 'whole' / 'epoch_1.pth', tmp_path / 'w')
+    resumed = train_apart(
+        config, tmp_path / 'w', seed=3, resume='auto', cfg_options=options
+    )
+    assert resumed.iter == whole.iter == 6
+    ours, theirs = whole.model.state_dict(), resumed.model.state_dict()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
 
 
 def test_runs_of_one_process_keep_their_curves_apart(config, tmp_path):

@@ -1,6 +1,15 @@
 """Hooks for mmengine's runner."""
 
 from .checkpoint_match_hook import CheckpointMatchHook
+from .finite_training_hook import FiniteTrainingHook
+from .random_streams_hook import RandomStreamsHook
 from .rich_progress_hook import RichProgressHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 
-__all__ = ['CheckpointMatchHook', 'RichProgressHook']
+__all__ = [
+    'CheckpointMatchHook',
+    'FiniteTrainingHook',
+    'RandomStreamsHook',
+    'RichProgressHook',
+    'SafeCheckpointHook',
+]

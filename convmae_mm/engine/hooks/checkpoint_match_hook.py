@@ -1,56 +1,187 @@
-"""A test of the wrong weights must not look like a bad score."""
+"""What is loaded fits the model, or nothing is done with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import Tensor
 
+from convmae_mm.checkpoint import CheckpointError
+from convmae_mm.engine.finite import not_finite
+from convmae_mm.errors import ConfigError
 from convmae_mm.registry import HOOKS
+
+# What wrappers put before the names: DistributedDataParallel, torch.compile.
+PREFIXES = ('module.', '_orig_mod.')
 
 
 @HOOKS.register_module()
 class CheckpointMatchHook(Hook):
-    """Stop unless a loaded checkpoint fits the model exactly.
+    """Stop unless a loaded checkpoint fits the model.
 
     mmengine logs what does not fit and carries on with random weights in its
-    place. Register it with priority 'LOWEST', after hooks that exchange
-    weights in the checkpoint, such as the one for exponential averages.
+    place. A resume, and a test, demand every tensor. A training that starts
+    from ``load_from`` demands a share of the model's weights, so that a
+    detector of other classes may start one, and logs what became of each
+    tensor. Prefixes of wrappers are taken off the names. Weights that are not
+    finite are refused. Register it with priority 'LOWEST', after hooks that
+    exchange weights in the checkpoint, such as the one for exponential
+    averages.
+
+    Args:
+        least_share: Of the model's weights that a start has to find in the
+            file. 1 demands every tensor, and no other.
     """
+
+    priority = 'LOWEST'
+
+    def __init__(self, least_share: float = 0.5) -> None:
+        if not 0 < least_share <= 1:
+            raise ConfigError(f'{least_share=} must be above 0 and at most 1')
+        self.least_share = least_share
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
-        """Compare names and shapes.
+        """Compare names, shapes and values before anything is loaded.
 
         Raises:
-            ValueError: If a tensor is missing, left over or of another shape.
+            CheckpointError: With what is missing, left over or of another
+                shape.
         """
+        weights = checkpoint.get('state_dict', checkpoint)
+        for name in list(weights):
+            weights[_bare(name)] = weights.pop(name)
+        given = {k: v for k, v in weights.items() if isinstance(v, Tensor)}
+        lost = not_finite(given)
+        if lost:
+            raise CheckpointError(
+                f'{len(lost)} of {len(given)} tensors of the checkpoint are '
+                f'not finite, the first {lost[0]}: it is of a training that '
+                'had failed; take an earlier one'
+            )
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-        weights = checkpoint.get('state_dict', checkpoint)
-        given = {
-            name.removeprefix('module.'): tuple(tensor.shape)
-            for name, tensor in weights.items()
-        }
-        common = expected.keys() & given.keys()
-        complaints = {
-            'missing': expected.keys() - given.keys(),
-            'unknown': given.keys() - expected.keys(),
-            'of another shape': {
-                name for name in common if expected[name] != given[name]
-            },
-        }
-        if any(complaints.values()):
-            details = '; '.join(
-                f'{len(names)} {kind}, such as {min(names)}'
-                for kind, names in complaints.items()
-                if names
+        fit = _Fit(model.state_dict(), given)
+        resumed = bool(runner.cfg.get('resume'))
+        if fit.complaints and (resumed or self.least_share == 1):
+            hint = (
+                'To start from its weights instead: --cfg-options load_from='
+                'FILE, without --resume'
+                if resumed
+                else 'Is it from another config?'
             )
-            raise ValueError(
+            raise CheckpointError(
                 f'the checkpoint does not fit {type(model).__name__}: '
-                f'{details}. Is it from another config?'
+                f'{fit.summary()}. {hint}'
             )
+        if fit.share < self.least_share:
+            raise CheckpointError(
+                f'load_from: the file fills {fit.share:.0%} of the weights '
+                f'of {type(model).__name__}, and {self.least_share:.0%} are '
+                f'demanded; {fit.summary()}. Its entries are '
+                f'{_few(list(checkpoint))}. An encoder, or a released file, '
+                'goes into --cfg-options model.backbone.init_cfg.checkpoint='
+                'FILE'
+            )
+        if fit.complaints:
+            runner.logger.warning(f'load_from: {fit.report()}')
+        if resumed:
+            _check_optimizer(runner, checkpoint)
+
+
+class _Fit:
+    """Names and shapes of a file beside those of a model."""
+
+    def __init__(
+        self, expected: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    ) -> None:
+        common = expected.keys() & given.keys()
+        other = [k for k in expected if k in common
+                 and expected[k].shape != given[k].shape]  # fmt: skip
+        self.complaints = {
+            kind: names
+            for kind, names in {
+                'missing': [k for k in expected if k not in common],
+                'unknown': [k for k in given if k not in common],
+                'of another shape': [
+                    f'{k} {tuple(given[k].shape)} instead of '
+                    f'{tuple(expected[k].shape)}'
+                    for k in other
+                ],
+            }.items()
+            if names
+        }
+        self.loaded = len(common) - len(other)
+        total = sum(x.numel() for x in expected.values())
+        loaded = sum(expected[k].numel() for k in common - set(other))
+        self.share = loaded / max(total, 1)
+
+    def summary(self) -> str:
+        """How many of each kind, and which, on one line."""
+        return '; '.join(
+            f'{len(names)} {kind}: {_few(names)}'
+            for kind, names in self.complaints.items()
+        )
+
+    def report(self) -> str:
+        """What became of every tensor, on lines."""
+        lines = [f'{self.loaded} tensors loaded, {self.share:.1%} of weights']
+        for kind, names in self.complaints.items():
+            lines.append(f'{len(names)} {kind}:')
+            lines += [f'  {name}' for name in names]
+        return '\n'.join(lines)
+
+
+def _bare(name: str) -> str:
+    while name.startswith(PREFIXES):
+        name = name.partition('.')[2]
+    return name.replace('._orig_mod.', '.')
+
+
+def _few(names: Sequence[str], number: int = 4) -> str:
+    more = f' and {len(names) - number} more' if len(names) > number else ''
+    return ', '.join(map(str, names[:number])) + more
+
+
+def _check_optimizer(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse states of other sizes, which end in a segmentation fault.
+
+    Raises:
+        CheckpointError: If the groups or the shapes differ.
+    """
+    saved = checkpoint.get('optimizer')
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if not isinstance(saved, Mapping) or optimizer is None:
+        return
+    groups = saved.get('param_groups', ())
+    sizes = [len(x['params']) for x in groups]
+    own = [len(x['params']) for x in optimizer.param_groups]
+    if sizes != own:
+        raise CheckpointError(
+            'the optimiser of the checkpoint trains '
+            f'{sum(sizes)} parameters in {len(sizes)} groups, that of the '
+            f'config {sum(own)} in {len(own)}: the settings of optim_wrapper '
+            'or what is frozen have changed. To start from its weights '
+            'instead: --cfg-options load_from=FILE, without --resume'
+        )
+    parameters = [x for g in optimizer.param_groups for x in g['params']]
+    indices = [x for g in groups for x in g['params']]
+    for index, parameter in zip(indices, parameters, strict=True):
+        for key, value in saved['state'].get(index, {}).items():
+            if (
+                isinstance(value, Tensor)
+                and value.ndim
+                and value.shape != parameter.shape
+            ):
+                raise CheckpointError(
+                    f"the optimiser's {key} of parameter {index} has shape "
+                    f'{tuple(value.shape)} in the checkpoint and '
+                    f'{tuple(parameter.shape)} in the config: the model has '
+                    'changed. To start from its weights instead: '
+                    '--cfg-options load_from=FILE, without --resume'
+                )
