@@ -347,7 +347,7 @@ def test_load_from_finds_weights_or_is_refused(config, tmp_path, kind):
     }[kind]
     file = tmp_path / 'file.pth'
     torch.save(content, file)
-    options = {'load_from': str(file), 'optim_wrapper.optimizer.lr': 0.0}
+    options = {'load_from': str(file), 'optim_wrapper.optimizer.lr': 1e-30}
     if kind == 'prefixed':
         runner = train_apart(config, tmp_path / kind, cfg_options=options)
         for name, tensor in runner.model.state_dict().items():
