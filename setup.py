@@ -47,6 +47,18 @@ def read_requirements(name: str) -> list[str]:
     return [x for x in lines if x and not x.startswith('#')]
 
 
+def data_files() -> list[str]:
+    """What the package has beside its modules: all of it."""
+    package = ROOT / 'convmae_mm'
+    return [
+        str(file.relative_to(package))
+        for file in package.rglob('*')
+        if file.is_file()
+        and file.suffix not in ('.py', '.pyc')
+        and '.mim' not in file.parts
+    ]
+
+
 class BuildExtras(Command):
     """Adds ``convmae_mm/.mim`` and the start-up file to what is installed."""
 
@@ -127,6 +139,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     classifiers=[
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
@@ -134,12 +147,13 @@ setup(
     ],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['convmae_mm', 'convmae_mm.*']),
-    package_data={'convmae_mm': ['py.typed']},
+    package_data={'convmae_mm': data_files()},
     py_modules=['_convmae_mm_main', '_convmae_mm_mmcv'],
     install_requires=read_requirements('runtime'),
     extras_require={
         'maintained': read_requirements('maintained'),
         'original': read_requirements('original'),
+        'demo': read_requirements('demo'),
         'tests': read_requirements('tests'),
     },
     entry_points={'console_scripts': ['convmae-mm = _convmae_mm_main:main']},

@@ -3,6 +3,9 @@
 # it, editable. Does nothing if that has been done. Called by the Makefile:
 #
 #     requirements/install.sh maintained .venv [python3.11]
+#
+# An environment that was complete once is never removed: it is updated in
+# place, and what fails then leaves it as it is.
 set -euo pipefail
 
 line=$1
@@ -10,9 +13,10 @@ venv=$2
 wanted_python=${3:-}
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# What was installed, and where; there since the environment was complete.
 stamp=$venv/.convmae_mm_installed
-# Holds while an installation runs. Found at the start, it means that the last
-# one was interrupted.
+# There while a new environment is made. Found at the start, it means that
+# this was interrupted.
 unfinished=$venv/.convmae_mm_unfinished
 log=$venv/setup.log
 
@@ -27,9 +31,11 @@ fail() {
     exit 1
 }
 
+# Without the links on the way here: they are the same place.
 fingerprint() {
-    { pwd; cat requirements/*.txt "requirements/install.sh" setup.py \
-        pyproject.toml MANIFEST.in convmae_mm/version.py; } | cksum
+    pwd -P
+    cat requirements/*.txt requirements/install.sh setup.py pyproject.toml \
+        MANIFEST.in convmae_mm/version.py | cksum
 }
 
 version_of() {
@@ -70,15 +76,36 @@ pip_install() {
         awk '/Downloading .* MB\)/ || /^(ERROR|error)/ { print; fflush() }'
     then
         tail -n 5 "$log" | cut -c 1-300 >&2
-        fail "pip could not install the $line line; all it said is in $log"
+        fail "pip could not install the $line line; all it said is in $log." \
+            "$(state)"
     fi
 }
 
-if [ -f "$unfinished" ]; then
+# What a failure leaves behind.
+state() {
+    if [ ! -f "$stamp" ]; then
+        echo "Once that is mended, make again."
+    elif "$venv/bin/convmae-mm" doctor >>"$log" 2>&1; then
+        echo "The environment of before still works: use it without make" \
+            "(source $venv/bin/activate), or make again to update it."
+    else
+        echo "The environment is not well: $venv/bin/convmae-mm doctor says" \
+            "how to mend it; make again to update it."
+    fi
+}
+
+# One set-up at a time; the second finds it done. The lock goes with the
+# process.
+exec 9<>requirements/install.sh
+if command -v flock >/dev/null && ! flock --nonblock 9; then
+    echo "Another set-up is at work here; waiting for it."
+    flock 9
+fi
+
+# Older set-ups wrote the seconds only.
+if [ -f "$unfinished" ] && [ ! -f "$stamp" ] && [ ! -f "$venv/setup_seconds" ]
+then
     echo "The last set-up of $venv was interrupted; starting it afresh."
-    rm -rf "$venv"
-elif [ -f "$stamp" ] && ! "$venv/bin/python" -c '' 2>/dev/null; then
-    echo "The Python of $venv is gone; creating it afresh."
     rm -rf "$venv"
 fi
 
@@ -90,7 +117,8 @@ if [ -e "$venv" ] && [ -n "$wanted_python" ]; then
             "remove it first: rm -r $venv"
 fi
 
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
+if [ -f "$stamp" ] && "$venv/bin/python" -c '' 2>/dev/null &&
+    [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
     exit 0
 fi
 
@@ -105,10 +133,18 @@ if [ ! -e "$venv" ]; then
     mkdir -p "$venv"
     touch "$unfinished"
     "$python" -m venv "$venv"
+elif ! "$venv/bin/python" -c '' 2>/dev/null; then
+    fail "the Python that $venv was made with is gone" \
+        "($(readlink "$venv/bin/python" || echo unknown)). Install it again," \
+        "or remove the environment: rm -r $venv"
 elif [ -f "$stamp" ]; then
-    echo "The requirements have changed; updating $venv."
-    rm "$stamp"
-    touch "$unfinished"
+    echo "The requirements or the place have changed; updating $venv."
+    if [ "$(head -n 1 "$stamp")" != "$(pwd -P)" ]; then
+        # It was moved: bin/activate names the old place.
+        base=$("$venv/bin/python" -c \
+            'import sys; print(sys._base_executable)')
+        "$base" -m venv "$venv"
+    fi
 else
     # Made by hand: never removed, whatever happens.
     echo "Installing into $venv, which exists; OpenMMLab line: $line."
@@ -129,6 +165,7 @@ pip_install --constraint "$constraints" --no-deps opencv-python
 echo "[2/3] torch, OpenMMLab and the rest (with CUDA a download of 3 GB)"
 pip_install --constraint "$constraints" --requirement requirements/runtime.txt \
     --requirement "requirements/$line.txt" \
+    --requirement requirements/demo.txt \
     --requirement requirements/tests.txt \
     --build-constraint requirements/constraints-build.txt
 echo "[3/3] convmae_mm, editable"
@@ -139,6 +176,7 @@ pip_install --no-deps --no-build-isolation --editable .
 
 # What it took to create the environment; an update is no measure of that.
 [ -f "$venv/setup_seconds" ] || echo "$SECONDS" >"$venv/setup_seconds"
-fingerprint >"$stamp"
+fingerprint >"$stamp.new"
+mv "$stamp.new" "$stamp"
 rm -f "$unfinished"
 echo "Set-up of $venv took $SECONDS s."

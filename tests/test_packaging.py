@@ -125,6 +125,11 @@ def test_wheel(project: Path, tmp_path: Path) -> None:
     wheel = build(project, 'wheel')
     names = zipfile.ZipFile(wheel).namelist()
     top_level = {x.partition('/')[0] for x in names}
+    assert set(names) >= {
+        str(x.relative_to(ROOT))
+        for x in (ROOT / 'convmae_mm').rglob('*')
+        if x.is_file() and not {'.mim', '__pycache__'} & set(x.parts)
+    }
     assert {x for x in top_level if 'dist-info' not in x} == TOP_LEVEL
 
     python = install(wheel, tmp_path / 'env')
@@ -189,7 +194,7 @@ def test_constraints_pin_every_requirement(line: str) -> None:
     pins = lines(f'constraints-{line}')
     assert all(re.fullmatch(r'[\w.-]+==[\w.]+(; .+)?', x) for x in pins)
     pinned = {re.split('[=;]', x)[0].lower() for x in pins}
-    for name in ('runtime', 'tests', 'build', line):
+    for name in ('runtime', 'demo', 'tests', 'build', line):
         for requirement in lines(name):
             required = re.split('[<>=!~; ]', requirement)[0].lower()
             assert required in pinned, f'{name}.txt: {requirement}'

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.registry import Registry
 
+import convmae_mm
 from convmae_mm import registry
 
 NAME = 'segmentation/upernet_convmae-base_160k_ade20k-512x512.py'
@@ -23,22 +28,44 @@ def test_configs_of_the_package_can_be_inherited(tmp_path: Path) -> None:
     assert get_config(f'convmae_mm::{NAME}').train_cfg.max_iters == 160_000
 
 
-@pytest.mark.parametrize(
-    ('node', 'name'),
-    [
-        ('MODELS', 'ConvMAE'),
-        ('MODELS', 'ConvMAEPretrain'),
-        ('MODELS', 'ConvMAEPretrainDecoder'),
-        ('MODELS', 'ConvMAEPretrainHead'),
-        ('MODELS', 'ConvMAEClassifierNeck'),
-        ('DATASETS', 'UnlabelledImageFolder'),
-        ('TRANSFORMS', 'LoadRGBImage'),
-        ('HOOKS', 'RichProgressHook'),
-        ('WEIGHT_INITIALIZERS', 'PretrainedConvMAE'),
-        ('OPTIM_WRAPPER_CONSTRUCTORS', 'LayerDecayOptimWrapperConstructor'),
-    ],
-)
-def test_every_name_resolves_by_scope(node: str, name: str) -> None:
+RESOLVE = """
+import sys
+from convmae_mm import registry
+for argument in sys.argv[1:]:
+    node, name = argument.split('.', 1)
     found = getattr(registry, node).get(f'convmae_mm.{name}')
-    assert found.__name__ == name
-    assert found.__module__.startswith('convmae_mm.')
+    assert found is not None, argument
+    assert found.__module__.startswith('convmae_mm.'), found
+"""
+
+
+def registered() -> list[str]:
+    """All that the package registers, once every module is imported."""
+    for module in pkgutil.walk_packages(convmae_mm.__path__, 'convmae_mm.'):
+        importlib.import_module(module.name)
+    nodes = {
+        name: node
+        for name, node in vars(registry).items()
+        if isinstance(node, Registry) and node.scope == registry.SCOPE
+    }
+    return [
+        f'{node_name}.{name}'
+        for node_name, node in nodes.items()
+        for name, found in {
+            **node.parent.module_dict,
+            **node.module_dict,
+        }.items()
+        if found.__module__.startswith('convmae_mm.')
+    ]
+
+
+def test_every_registered_name_resolves_by_its_scope() -> None:
+    """In a process that imported nothing else, as a config is built."""
+    names = registered()
+    assert {'MODELS.ConvMAE', 'MODELS.KNNClassifier'} <= set(names)
+    done = subprocess.run(
+        [sys.executable, '-c', RESOLVE, *names],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

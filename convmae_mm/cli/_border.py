@@ -34,6 +34,8 @@ DOORS = {
     'safetensors.torch': 'the checkpoint cannot be read or written',
     'torch.serialization': 'the checkpoint cannot be read or written',
 }
+# Packages that not everybody needs -> the extra that installs them.
+EXTRAS = {'skimage': 'demo', 'sklearn': 'demo'}
 # Its functions build_model, build_optim_wrapper, ...; it trains, too.
 RUNNER = 'mmengine.runner.runner'
 WORKER = 'in DataLoader worker process'
@@ -77,6 +79,8 @@ def explain(error: Exception) -> str | None:
         return _own_words(error)
     if isinstance(error, OSError):
         return _system_words(error)
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_module(error)
     words = f'{type(error).__name__}: {_one_line(_own_words(error))}'
     if isinstance(error, MemoryError) or words.startswith('OutOfMemoryError'):
         return f'{words} (a smaller batch_size needs less)'
@@ -126,6 +130,17 @@ def _own_words(error: Exception) -> str:
 def _one_line(text: str) -> str:
     text = ' '.join(text.split())
     return text if len(text) <= LONGEST else f'{text[:LONGEST]} ...'
+
+
+def _missing_module(error: ModuleNotFoundError) -> str | None:
+    package = str(error.name).partition('.')[0]
+    if package == 'convmae_mm':
+        return None
+    if package in EXTRAS:
+        remedy = f"pip install 'convmae_mm[{EXTRAS[package]}]'"
+    else:
+        remedy = '`convmae-mm doctor` says what is missing'
+    return f'{package} is not installed; {remedy}'
 
 
 def _system_words(error: OSError) -> str:

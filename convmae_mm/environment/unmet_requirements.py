@@ -66,11 +66,9 @@ def _unmet(
 
 
 def _has_substitute(required: str, facts: Facts) -> bool:
-    # The headless build has the same files; it lacks windows only.
-    return (
-        required.startswith('opencv-')
-        and f'{required}-headless' in facts.versions
-    )
+    # Its builds have the same files; the headless ones lack windows only.
+    opencv = [x for x in facts.versions if x.startswith('opencv-')]
+    return required.startswith('opencv-') and bool(opencv)
 
 
 def _is_above(version: str, specifiers: SpecifierSet) -> bool:

@@ -107,6 +107,8 @@ def fail_with(
             'doctor: a.jpg: it is: empty',
         ),
         (MemoryError('40 GiB'), 1, 'batch_size'),
+        (ModuleNotFoundError(name='sklearn.datasets'), 1, 'convmae_mm[demo]'),
+        (ModuleNotFoundError(name='mmdet'), 1, 'convmae-mm doctor'),
     ],
 )
 def test_known_errors_are_one_line(
