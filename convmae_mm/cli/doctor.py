@@ -12,6 +12,7 @@ from convmae_mm.environment import (
     diagnose,
 )
 from convmae_mm.environment.diagnosis import installed_lines
+from convmae_mm.environment.licenses import installed_licenses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +27,21 @@ OPS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Nothing to choose: it always looks at the environment it runs in."""
+    """Declare the argument; it looks at the environment it runs in."""
     parser.epilog = 'Exit code 1 if something is wrong.'
+    parser.add_argument(
+        '--licenses',
+        action='store_true',
+        help='list what is installed, with version and licence, instead',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and the findings; 1 if one of them is an error."""
+    if args.licenses:
+        for row in installed_licenses():
+            print('\t'.join(row))
+        return 0
     facts = collect_facts()
     findings = diagnose(facts)
     rows = describe(facts)
