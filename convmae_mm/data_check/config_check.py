@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.registry import DefaultScope
 
+from convmae_mm.errors import ConfigError
+
 from .examiner import Examiner
 from .heads import check_heads, find_heads, ignored_label
 from .loading import (
@@ -38,6 +40,9 @@ def check_config(
             out, and so is a test that reads what the validation does.
         examiner: Decides how many files are opened; by default 500 of each
             data set.
+
+    Raises:
+        ConfigError: If it has no data.
     """
     name = os.path.basename(str(getattr(cfg, 'filename', None) or 'config'))
     report = Report(root=name, layout='config')
@@ -67,9 +72,11 @@ def check_config(
             check_batches(found, world_size, report)
             if split != 'train':
                 check_evaluator(found, evaluator, heads, report)
-        first = next(iter(read.values()), None)
-        if first is not None:
-            check_heads(heads, first.classes, cfg.get('default_scope'), report)
+        if not read:
+            loaders = ' or '.join(f'{split}_dataloader' for split in splits)
+            raise ConfigError(f'{name} has no {loaders}: nothing to examine')
+        first = next(iter(read.values()))
+        check_heads(heads, first.classes, cfg.get('default_scope'), report)
         if 'train' in read:
             for split in read.keys() - {'train'}:
                 compare_splits(read['train'], read[split], report)
