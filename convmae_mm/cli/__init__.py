@@ -47,10 +47,19 @@ COMMANDS = {
         'inspect',
         'Say what a checkpoint holds, released or ours, and how to use it.',
     ),
+    'new': (
+        'new',
+        'Look at your data and write a config that fits them and this '
+        'machine.',
+    ),
     'predict': (
         'predict',
         'Predict on pictures, folders and videos: drawn pictures and a file '
         'of results.',
+    ),
+    'run': (
+        'run',
+        'Everything in one go: pretrain on pictures, train on labels, score.',
     ),
     'test': (
         'test',

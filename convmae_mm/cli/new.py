@@ -1,0 +1,190 @@
+"""Look at your data and write a config that fits them and this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+ARCHS = ('tiny', 'small', 'base')
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    tasks = parser.add_subparsers(dest='task', metavar='task', required=True)
+    for task, add in DATA_ARGUMENTS.items():
+        summary = SUMMARIES[task]
+        command = tasks.add_parser(task, help=summary, description=summary)
+        add(command, required=True)
+        if task in ('detector', 'segmentor'):
+            add_images(command, required=True)
+        add_wishes(command)
+        command.add_argument(
+            '--encoder',
+            metavar='FILE',
+            help='weights to start from: yours or released ones',
+        )
+        command.add_argument(
+            '--iters', type=int, help='steps, instead of a sensible number'
+        )
+        command.add_argument('--batch-size', type=int, help='pictures a step')
+        command.add_argument(
+            '--out',
+            type=Path,
+            default=Path(f'{task}.py'),
+            metavar='FILE',
+            help='the config (default: %(default)s)',
+        )
+
+
+def add_wishes(parser: argparse._ActionsContainer) -> None:
+    """What every training on own data may be asked for."""
+    parser.add_argument(
+        '--arch',
+        choices=ARCHS,
+        default='tiny',
+        help='of the encoder: tiny for a CPU or a quick try (default), small '
+        'and base for a GPU',
+    )
+    parser.add_argument(
+        '--img-size', type=int, metavar='PX', help='of what the network sees'
+    )
+    parser.add_argument(
+        '--no-flip',
+        dest='flip',
+        action='store_false',
+        help='mirrored pictures would be wrong, as with text',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the training and of a split'
+    )
+
+
+def add_pictures(
+    parser: argparse._ActionsContainer, required: bool = False
+) -> None:
+    """Pictures without labels."""
+    parser.add_argument(
+        '--pictures',
+        type=Path,
+        required=required,
+        metavar='DIR',
+        help='pictures without labels, nested as you like',
+    )
+
+
+def add_boxes(
+    parser: argparse._ActionsContainer, required: bool = False
+) -> None:
+    """COCO files."""
+    parser.add_argument(
+        '--coco',
+        type=Path,
+        required=required,
+        metavar='FILE',
+        help='annotations in COCO form, boxes with or without masks',
+    )
+    parser.add_argument(
+        '--coco-val',
+        type=Path,
+        metavar='FILE',
+        help='the same for validation (default: a fifth is held out)',
+    )
+
+
+def add_maps(
+    parser: argparse._ActionsContainer, required: bool = False
+) -> None:
+    """Label maps."""
+    parser.add_argument(
+        '--labels',
+        type=Path,
+        required=required,
+        metavar='DIR',
+        help='label maps, one for each picture, of the same name',
+    )
+    parser.add_argument(
+        '--val-labels',
+        type=Path,
+        metavar='DIR',
+        help='the same for validation (default: a fifth is held out)',
+    )
+    parser.add_argument(
+        '--classes', nargs='+', default=(), help='names, in the labels order'
+    )
+    parser.add_argument(
+        '--ignore-label',
+        type=int,
+        metavar='N',
+        help='what is neither learnt nor scored (default: 255)',
+    )
+    parser.add_argument(
+        '--first-label',
+        type=int,
+        default=0,
+        metavar='N',
+        help='1 if labels count from 1 and 0 is unlabelled (default: 0)',
+    )
+
+
+def add_class_folders(
+    parser: argparse._ActionsContainer, required: bool = False
+) -> None:
+    """A folder for each class."""
+    parser.add_argument(
+        '--folders',
+        type=Path,
+        required=required,
+        metavar='DIR',
+        help='pictures, in one folder for each class',
+    )
+    parser.add_argument(
+        '--val-folders',
+        type=Path,
+        metavar='DIR',
+        help='the same for validation (default: a fifth is held out)',
+    )
+
+
+def add_images(
+    parser: argparse._ActionsContainer, required: bool = False
+) -> None:
+    """Pictures with labels."""
+    parser.add_argument(
+        '--images',
+        type=Path,
+        required=required,
+        metavar='DIR',
+        help='the pictures with annotations',
+    )
+    parser.add_argument(
+        '--val-images',
+        type=Path,
+        metavar='DIR',
+        help='those for validation (default: --images)',
+    )
+
+
+DATA_ARGUMENTS = {
+    'encoder': add_pictures,
+    'detector': add_boxes,
+    'segmentor': add_maps,
+    'classifier': add_class_folders,
+}
+SUMMARIES = {
+    'encoder': 'pretrain on pictures without labels',
+    'detector': 'Mask R-CNN or, where there are no masks, Faster R-CNN',
+    'segmentor': 'UperNet on label maps',
+    'classifier': 'a class for each picture',
+}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write a config and say how to train it."""
+    from convmae_mm.own_data.data import data_from_options
+    from convmae_mm.own_data.new import wishes_from_options, write_config
+
+    options = vars(args)
+    data = data_from_options(args.task, options)
+    write_config(data, args.out, wishes_from_options(options), args.encoder)
+    print(f'{args.out} is written; now: convmae-mm train {args.out}')
+    return 0

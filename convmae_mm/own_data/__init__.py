@@ -1,0 +1,1 @@
+"""From data of one's own to configs, and from these to a trained model."""

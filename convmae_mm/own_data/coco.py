@@ -1,0 +1,225 @@
+"""Look at a COCO file: classes, boxes, masks, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convmae_mm.errors import DataError
+
+from .split import held_out
+
+LISTS = ('images', 'annotations', 'categories')
+
+
+@dataclass(frozen=True)
+class CocoSet:
+    """A COCO file and the folder of its pictures.
+
+    Attributes:
+        file: The annotation file.
+        images: The folder that ``file_name`` is relative to.
+        content: What the file holds.
+    """
+
+    file: Path
+    images: Path
+    content: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the file's order, which is how mmdet numbers labels."""
+        return tuple(x['name'] for x in self.content['categories'])
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Objects of each class."""
+        ids = Counter(x['category_id'] for x in self.objects)
+        return tuple(ids[x['id']] for x in self.content['categories'])
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Annotations that are no crowds and have an area."""
+        return [
+            x
+            for x in self.content['annotations']
+            if not x.get('iscrowd') and min(x['bbox'][2:]) > 0
+        ]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Paths of the pictures."""
+        return [self.images / x['file_name'] for x in self.content['images']]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every object has its outline, not just its box."""
+        return all(x.get('segmentation') for x in self.objects)
+
+    @property
+    def most_objects(self) -> int:
+        """In one picture."""
+        per_picture = Counter(x['image_id'] for x in self.objects)
+        return max(per_picture.values(), default=0)
+
+    def boxes(self, long_side: int) -> np.ndarray:
+        """(N, 2), widths and heights in pictures of this longer side."""
+        longer = {
+            x['id']: max(x['width'], x['height'])
+            for x in self.content['images']
+        }
+        return np.array(
+            [
+                np.array(x['bbox'][2:]) * long_side / longer[x['image_id']]
+                for x in self.objects
+            ],
+            float,
+        ).reshape(-1, 2)
+
+
+def look_at_coco(file: Path, images: Path) -> CocoSet:
+    """Read a COCO file.
+
+    Raises:
+        DataError: For what would stop a training, or spoil it.
+    """
+    if not file.is_file():
+        raise DataError(f'there is no annotation file {file}')
+    if not images.is_dir():
+        raise DataError(f'there is no folder of pictures {images}')
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise DataError(f'{file} is no JSON: {error}') from error
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name), list) for name in LISTS
+    ):
+        raise DataError(
+            f'{file} is no COCO file: it must hold the lists '
+            f'{", ".join(LISTS)}; convmae-mm data convert makes one from '
+            'other forms'
+        )
+    found = CocoSet(file, images, content)
+    try:
+        _check(found)
+    except KeyError as error:
+        raise DataError(
+            f'{file}: an entry lacks the field {error}; convmae-mm data check '
+            'names all that is wrong'
+        ) from error
+    return found
+
+
+def _check(found: CocoSet) -> None:
+    file, content = found.file, found.content
+    names = Counter(found.classes)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise DataError(
+            f'{file}: several categories are named {twice[0]!r}; labels go '
+            'by names, so give each its own'
+        )
+    known = {x['id'] for x in content['categories']}
+    pictures = {x['id'] for x in content['images']}
+    for entry in content['annotations']:
+        if entry['category_id'] not in known:
+            raise DataError(
+                f'{file}: annotation {entry.get("id")} has category_id '
+                f'{entry["category_id"]}, and no category has that id: add '
+                'the category, or correct the label'
+            )
+        if entry['image_id'] not in pictures:
+            raise DataError(
+                f'{file}: annotation {entry.get("id")} has image_id '
+                f'{entry["image_id"]}, and no picture has that id'
+            )
+    if not found.objects:
+        raise DataError(f'{file} holds no object in {len(pictures)} pictures')
+    missing = [path for path in found.pictures if not path.is_file()]
+    if missing:
+        raise DataError(
+            f'{len(missing)} of {len(pictures)} pictures of {file} are not '
+            f'there, such as {missing[0]}: name the folder that file_name is '
+            'relative to'
+        )
+
+
+def split_coco(
+    whole: CocoSet, train: Path, val: Path, seed: int = 0
+) -> tuple[CocoSet, CocoSet]:
+    """Write two files that share no picture.
+
+    Raises:
+        DataError: If there is one picture only.
+    """
+    images = whole.content['images']
+    in_picture: dict[Any, set[Any]] = {x['id']: set() for x in images}
+    for entry in whole.content['annotations']:
+        in_picture[entry['image_id']].add(entry['category_id'])
+    try:
+        held = held_out([in_picture[x['id']] for x in images], seed=seed)
+    except ValueError as error:
+        raise DataError(f'{whole.file}: {error}') from error
+    held_ids = {images[index]['id'] for index in held}
+    parts = []
+    for file, is_val in ((train, False), (val, True)):
+        content = dict(
+            whole.content,
+            images=[x for x in images if (x['id'] in held_ids) == is_val],
+            annotations=[
+                x
+                for x in whole.content['annotations']
+                if (x['image_id'] in held_ids) == is_val
+            ],
+        )
+        _write(file, content)
+        parts.append(CocoSet(file, whole.images, content))
+    return parts[0], parts[1]
+
+
+def match_classes(val: CocoSet, train: CocoSet, copy: Path) -> CocoSet:
+    """The validation set with the training set's classes in their order.
+
+    mmdet numbers the labels of each file by that file's own order, so that a
+    file in another order, or without some classes, is copied.
+
+    Raises:
+        DataError: If it has a class that the training set lacks.
+    """
+    if val.classes == train.classes:
+        return val
+    ids = {x['name']: x['id'] for x in val.content['categories']}
+    used = {x['category_id'] for x in val.content['annotations']}
+    strange = [
+        name
+        for name, number in ids.items()
+        if name not in train.classes and number in used
+    ]
+    if strange:
+        raise DataError(
+            f'{val.file} has objects of the class {strange[0]!r}, which '
+            f'{train.file} does not know; its classes are '
+            f'{", ".join(train.classes)}'
+        )
+    numbers = {name: i for i, name in enumerate(train.classes, start=1)}
+    names = {number: name for name, number in ids.items()}
+    content = dict(
+        val.content,
+        categories=[{'id': i, 'name': name} for name, i in numbers.items()],
+        annotations=[
+            dict(x, category_id=numbers[names[x['category_id']]])
+            for x in val.content['annotations']
+        ],
+    )
+    _write(copy, content)
+    return CocoSet(copy, val.images, content)
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content), encoding='utf-8')

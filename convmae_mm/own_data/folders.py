@@ -1,0 +1,254 @@
+"""Look at label maps and at class folders, and list what is in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from convmae_mm.errors import ConfigError, DataError
+
+from .pictures import list_pictures
+from .split import held_out
+
+# Reading label maps costs milliseconds each: of more, these are spread evenly.
+READ_MAPS = 2000
+LABELS = 256
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """Pictures with their labels.
+
+    Attributes:
+        images: Folder of the pictures.
+        labels: Folder of the label maps; empty for class folders.
+        names: What each picture is called in the list of a split: without
+            its suffix, or its path below ``images``.
+        classes: For class folders, the class of each; otherwise the labels
+            in each.
+        img_suffix: Of the pictures that have label maps.
+        label_suffix: Of the label maps.
+        pixels: (256,), how many pixels have each label.
+    """
+
+    images: Path
+    labels: Path | None
+    names: tuple[str, ...]
+    classes: tuple[Collection[str | int], ...]
+    img_suffix: str = ''
+    label_suffix: str = ''
+    pixels: np.ndarray | None = None
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Paths of the pictures."""
+        return [self.images / f'{x}{self.img_suffix}' for x in self.names]
+
+    @property
+    def labels_seen(self) -> list[int]:
+        """Labels that occur in the maps, ascending."""
+        assert self.pixels is not None
+        return [int(x) for x in np.flatnonzero(self.pixels)]
+
+    def take(self, indices: Sequence[int]) -> FolderSet:
+        """Some of them."""
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in indices),
+            classes=tuple(self.classes[i] for i in indices),
+        )
+
+    def split(self, seed: int) -> tuple[FolderSet, FolderSet]:
+        """Hold some out.
+
+        Raises:
+            DataError: If there is one picture only.
+        """
+        try:
+            held = held_out(self.classes, seed=seed)
+        except ValueError as error:
+            raise DataError(f'{self.images}: {error}') from error
+        rest = sorted(set(range(len(self.names))) - set(held))
+        return self.take(rest), self.take(held)
+
+    def write(self, file: Path, numbers: dict[str, int] | None = None) -> None:
+        """Write the list, with the number of the class behind each name."""
+        lines = list(self.names)
+        if numbers is not None:
+            lines = [
+                f'{name} {numbers[str(next(iter(classes)))]}'
+                for name, classes in zip(lines, self.classes, strict=True)
+            ]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the numbers in label maps mean.
+
+    Attributes:
+        names: Of the classes.
+        first: The label of the first class, 0 or 1; below 1 nothing counts.
+        ignored: The label that does not count, once ``first`` is 0.
+    """
+
+    names: tuple[str, ...]
+    first: int = 0
+    ignored: int = 255
+
+    @classmethod
+    def of(
+        cls,
+        splits: Sequence[FolderSet],
+        names: Sequence[str] = (),
+        first: int = 0,
+        ignored: int | None = None,
+    ) -> Labels:
+        """From what occurs, and what somebody says about it.
+
+        Raises:
+            DataError: For a label that no class has.
+            ConfigError: For options that exclude each other.
+        """
+        if first not in (0, 1):
+            raise ConfigError(f'--first-label {first} must be 0 or 1')
+        if first and ignored not in (None, 0, 255):
+            raise ConfigError(
+                f'--first-label 1 and --ignore-label {ignored} cannot be '
+                'combined: with the first, 0 and 255 are ignored'
+            )
+        left_out = {255} if ignored is None else {ignored}
+        if first:
+            left_out = {0, 255}
+        most = 0
+        for split in splits:
+            seen = [x for x in split.labels_seen if x not in left_out]
+            if not seen:
+                raise DataError(f'{split.labels}: nothing is labelled')
+            most = max(most, *seen)
+            if names and most >= len(names) + first:
+                raise DataError(
+                    f'{split.labels} has the label {most}, and the last of '
+                    f'{len(names)} classes is {len(names) - 1 + first}: name '
+                    f'all classes, or --ignore-label {most}'
+                )
+        if not names:
+            names = [f'class {i}' for i in range(first, most + 1)]
+        return cls(
+            tuple(names), first, 255 if first or ignored is None else ignored
+        )
+
+    def shares(self, split: FolderSet) -> list[float]:
+        """Of the labelled pixels, how many each class has."""
+        assert split.pixels is not None
+        counts = split.pixels.astype(float)
+        counts = counts[self.first : self.first + len(self.names)]
+        if self.ignored < len(counts):
+            counts[self.ignored] = 0
+        return list(counts / max(1, counts.sum()))
+
+
+def look_at_class_folders(folder: Path) -> FolderSet:
+    """One folder of pictures for each class.
+
+    Raises:
+        DataError: If there are not two of them.
+    """
+    files = [x.relative_to(folder) for x in list_pictures(folder)]
+    files = [x for x in files if len(x.parts) > 1]
+    names = {x.parts[0] for x in files}
+    if len(names) < 2:
+        raise DataError(
+            f'{folder} has {len(names)} folders with pictures: a classifier '
+            'wants one for each class, two at least'
+        )
+    return FolderSet(
+        folder,
+        None,
+        tuple(x.as_posix() for x in files),
+        tuple((x.parts[0],) for x in files),
+    )
+
+
+def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
+    """Pictures, and a label map for each: of the same name, but for an end.
+
+    Raises:
+        DataError: If one is missing or no label map.
+    """
+    files = list_pictures(images)
+    maps = list_pictures(labels)
+    img_suffix = _one_suffix(files, images)
+    stems = [
+        x.relative_to(images).as_posix().removesuffix(img_suffix)
+        for x in files
+    ]
+    there = {x.relative_to(labels).as_posix() for x in maps}
+    label_suffix = _label_suffix(stems, there)
+    without = [x for x in stems if f'{x}{label_suffix}' not in there]
+    if without:
+        raise DataError(
+            f'{len(without)} of {len(stems)} pictures in {images} have no '
+            f'label map in {labels}, such as {without[0]}{img_suffix}, which '
+            f'wants {without[0]}{label_suffix}'
+        )
+    step = max(1, len(stems) // READ_MAPS)
+    pixels = np.zeros(LABELS, np.int64)
+    seen: dict[str, tuple[int, ...]] = {}
+    for stem in stems[::step]:
+        counts = _count_labels(labels / f'{stem}{label_suffix}')
+        pixels += counts
+        seen[stem] = tuple(int(x) for x in np.flatnonzero(counts))
+    return FolderSet(
+        images,
+        labels,
+        tuple(stems),
+        tuple(seen.get(stem, ()) for stem in stems),
+        img_suffix,
+        label_suffix,
+        pixels,
+    )
+
+
+def _one_suffix(files: Sequence[Path], folder: Path) -> str:
+    suffixes = Counter(x.suffix for x in files)
+    if len(suffixes) > 1:
+        raise DataError(
+            f'the pictures in {folder} end in {", ".join(sorted(suffixes))}; '
+            'mmseg wants one suffix in a folder: convert or rename the others'
+        )
+    return files[0].suffix
+
+
+def _label_suffix(stems: Sequence[str], there: Collection[str]) -> str:
+    """What follows a picture's name in that of its label map."""
+    for stem in sorted(stems, key=len, reverse=True):
+        found = [x.removeprefix(stem) for x in there if x.startswith(stem)]
+        if found:
+            return min(found, key=len)
+    return '.png'
+
+
+def _count_labels(file: Path) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            values = np.asarray(image)
+    except OSError as error:
+        raise DataError(f'{file} is no label map: {error}') from error
+    if values.ndim != 2 or values.dtype.kind not in 'biu':
+        raise DataError(
+            f'{file} is no label map: {values.shape} {values.dtype} instead '
+            'of one whole number for each pixel'
+        )
+    if values.size and not 0 <= values.min() <= values.max() < LABELS:
+        raise DataError(
+            f'{file} has the labels {values.min()} to {values.max()}; mmseg '
+            'knows 0 to 255'
+        )
+    return np.bincount(values.reshape(-1).astype(int), minlength=LABELS)

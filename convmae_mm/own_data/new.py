@@ -1,0 +1,93 @@
+"""Write a config for somebody's data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from convmae_mm.errors import ConfigError
+
+from .configs import Wishes
+from .data import Data
+from .encoder_file import look_at_encoder
+from .machine import this_machine
+
+WISHES = ('arch', 'iters', 'batch_size', 'img_size', 'seed')
+
+
+def wishes_from_options(options: Mapping[str, Any]) -> Wishes:
+    """From options of the command line."""
+    names = [x for x in (*WISHES, 'flip') if x in options]
+    return Wishes(**{name: options[name] for name in names})
+
+
+def new_command(
+    data: Data, out: Path, wishes: Wishes, encoder: str | None
+) -> list[str]:
+    """The command that writes a config."""
+    command = ['convmae-mm', 'new', data.task, *data.options()]
+    if encoder is not None:
+        command += ['--encoder', encoder]
+    default = Wishes()
+    for name in WISHES:
+        value = getattr(wishes, name)
+        if value != getattr(default, name):
+            command += [f'--{name.replace("_", "-")}', str(value)]
+    if not wishes.flip:
+        command.append('--no-flip')
+    return [*command, '--out', str(out)]
+
+
+def write_config(
+    data: Data, out: Path, wishes: Wishes, encoder: str | None = None
+) -> Path:
+    """Look at the data and write a flat config.
+
+    Args:
+        data: What to train on.
+        out: The config; lists of the splits go beside it.
+        wishes: What the data do not say.
+        encoder: A checkpoint to start from, None for none.
+
+    Raises:
+        DataError: For what would stop a training, or spoil it.
+        ConfigError: If the encoder is of another arch, or ``out`` exists and
+            differs.
+        CheckpointError: If the encoder is no such file.
+    """
+    weights = None
+    if encoder is not None:
+        weights = look_at_encoder(encoder)
+        if weights.arch != wishes.arch:
+            raise ConfigError(
+                f'{encoder} holds an encoder of arch {weights.arch!r}, not '
+                f'{wishes.arch!r}: give --arch {weights.arch or "..."}'
+            )
+    command = shlex.join(new_command(data, out, wishes, encoder))
+    text = data.config(
+        out, this_machine(), replace(wishes, command=command), weights
+    )
+    if out.exists() and out.read_text(encoding='utf-8') != text:
+        raise ConfigError(
+            f'{out} exists already and differs: choose another --out, or '
+            'remove it'
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding='utf-8')
+    return out
+
+
+def train_command(config: Path, work_dir: Path) -> list[str]:
+    """The command that trains a config, or continues to."""
+    return [
+        *('convmae-mm', 'train', str(config)),
+        *('--work-dir', str(work_dir), '--resume'),
+    ]
+
+
+def shown(command: Sequence[str]) -> str:
+    """A command as somebody would type it."""
+    return shlex.join(command)

@@ -1,0 +1,97 @@
+"""Look at pictures: how many, how large, how bright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from convmae_mm.datasets.channel_statistics import channel_statistics
+from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, find_in_folder
+from convmae_mm.errors import DataError
+
+# Mean and deviation settle within a few hundred pictures, sizes too.
+LOOKED_AT = 300
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What is known of a set of pictures.
+
+    Attributes:
+        count: How many there are.
+        long_side: Median of the longer sides, in pixels.
+        short_side: Median of the shorter sides.
+        sizes: Their sizes in words.
+        mean: Of the red, green and blue values, 0 to 255.
+        std: Their standard deviations.
+        looked_at: How many were read for the last five.
+    """
+
+    count: int
+    long_side: int
+    short_side: int
+    sizes: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    looked_at: int
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """All pictures in and below a folder.
+
+    Raises:
+        DataError: If there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f'there is no folder {folder}')
+    try:
+        return [Path(x) for x in find_in_folder(folder, IMAGE_EXTENSIONS)]
+    except FileNotFoundError as error:
+        raise DataError(str(error)) from error
+
+
+def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
+    """Count, and read some that are spread evenly.
+
+    Raises:
+        DataError: If none can be read.
+    """
+    step = max(1, len(files) // LOOKED_AT)
+    some = files[::step][:LOOKED_AT]
+    try:
+        statistics = channel_statistics(some, 'rgb')
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    sizes = [size for file in some if (size := _size(file)) is not None]
+    widths, heights = np.array(sizes).T
+    short = np.minimum(widths, heights)
+    long = np.maximum(widths, heights)
+    return PictureFacts(
+        count=len(files),
+        long_side=int(np.median(long)),
+        short_side=int(np.median(short)),
+        sizes=_in_words(sizes),
+        mean=tuple(round(x, 2) for x in statistics.mean),
+        # pictures of one colour have none, and a division needs some
+        std=tuple(max(1.0, round(x, 2)) for x in statistics.std),
+        looked_at=statistics.num_images,
+    )
+
+
+def _size(file: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(file) as image:
+            return image.size
+    except OSError:
+        return None  # named by whoever trains with it
+
+
+def _in_words(sizes: Sequence[tuple[int, int]]) -> str:
+    (least, most) = min(sizes), max(sizes)
+    if least == most:
+        return f'{least[0]} x {least[1]} px'
+    return f'from {least[0]} x {least[1]} to {most[0]} x {most[1]} px'

@@ -1,0 +1,215 @@
+"""``convmae-mm new``: flat configs that fit the data, for any library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from own_sets import (
+    CLASSES,
+    coco_content,
+    write_class_folders,
+    write_coco,
+    write_label_maps,
+    write_pictures,
+)
+from PIL import Image
+
+from convmae_mm.cli import main
+from convmae_mm.own_data.machine import cpu_has_bf16
+
+# What somebody would write who has never heard of convmae_mm.
+PLAIN_TRAINING = """
+import sys
+from mmengine.config import Config
+from mmengine.runner import Runner
+cfg = Config.fromfile(sys.argv[1])
+cfg.work_dir = sys.argv[2]
+Runner.from_cfg(cfg).train()
+"""
+
+
+def new(folder: Path, task: str, *options: object) -> Config:
+    """Write a config of two steps and read it."""
+    out = folder / f'{task}.py'
+    short = ('--iters', '2', '--batch-size', '2', '--img-size', '64')
+    arguments = ['new', task, *options, *short, '--out', out]
+    assert main([str(x) for x in arguments]) == 0
+    return Config.fromfile(out)
+
+
+def write_task(task: str, folder: Path) -> list[object]:
+    """Data for a task; returns the options that name them."""
+    if task == 'encoder':
+        write_pictures(folder / 'pictures')
+        return ['--pictures', folder / 'pictures']
+    if task == 'classifier':
+        return ['--folders', write_class_folders(folder / 'classes')]
+    if task == 'segmentor':
+        images, labels = write_label_maps(folder)
+        options = ['--images', images, '--labels', labels]
+        return [*options, '--ignore-label', 11]
+    coco, images = write_coco(folder)
+    return ['--coco', coco, '--images', images]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'task', ['encoder', 'detector', 'segmentor', 'classifier']
+)
+def test_config_trains_in_the_library_alone(task: str, tmp_path: Path) -> None:
+    """Also when the last batch, or a whole split, is a single picture."""
+    new(tmp_path, task, *write_task(task, tmp_path))
+    work_dir = tmp_path / 'work'
+    subprocess.run(
+        [
+            *(sys.executable, '-c', PLAIN_TRAINING),
+            *(str(tmp_path / f'{task}.py'), str(work_dir)),
+        ],
+        check=True,
+        cwd=tmp_path,
+    )
+    assert (work_dir / 'iter_2.pth').is_file()
+    assert bool(list(work_dir.glob('best_*'))) == (task != 'encoder')
+
+
+def test_config_is_flat(tmp_path: Path) -> None:
+    """It says all it needs, and nothing has to be imported for it."""
+    new(tmp_path, 'detector', *write_task('detector', tmp_path))
+    text = (tmp_path / 'detector.py').read_text('utf-8')
+    assert '_base_' not in text
+    assert 'import' not in text
+    assert 'quickstart' not in text
+
+
+def test_classes_stand_in_the_files_order(tmp_path: Path) -> None:
+    """mmdet numbers labels by the file, whatever the ids and the alphabet."""
+    coco, images = write_coco(tmp_path)
+    content = coco_content()
+    content['categories'].reverse()
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(content), 'utf-8')
+    cfg = new(
+        tmp_path,
+        'detector',
+        *('--coco', coco, '--images', images, '--coco-val', other),
+    )
+    assert tuple(cfg.classes) == CLASSES
+    copy = json.loads(Path(cfg.val_evaluator.ann_file).read_text('utf-8'))
+    names = {x['id']: x['name'] for x in copy['categories']}
+    assert tuple(names.values()) == CLASSES
+    truth = {x['id']: x['name'] for x in content['categories']}
+    for before, after in zip(
+        content['annotations'], copy['annotations'], strict=True
+    ):
+        assert names[after['category_id']] == truth[before['category_id']]
+
+
+@pytest.mark.parametrize('masks', [False, True])
+def test_masks_decide_on_the_detector(masks: bool, tmp_path: Path) -> None:
+    coco, images = write_coco(tmp_path, masks)
+    cfg = new(tmp_path, 'detector', '--coco', coco, '--images', images)
+    assert cfg.model.type == ('MaskRCNN' if masks else 'FasterRCNN')
+    assert ('mask_head' in cfg.model.roi_head) == masks
+    assert cfg.val_evaluator.metric == ['bbox', 'segm'][: 1 + masks]
+
+
+def test_held_out_pictures_are_not_trained_on(tmp_path: Path) -> None:
+    cfg = new(tmp_path, 'detector', *write_task('detector', tmp_path))
+    names = []
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        content = json.loads(Path(loader.dataset.ann_file).read_text('utf-8'))
+        names.append({x['file_name'] for x in content['images']})
+        used = {x['category_id'] for x in content['annotations']}
+        assert len(used) == 2, 'a class got lost'
+    assert not names[0] & names[1]
+    assert len(names[0] | names[1]) == 6
+
+
+def test_statistics_are_those_of_the_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    pixels = np.zeros((48, 64, 3), np.uint8) + np.array([200, 100, 50], 'u1')
+    Image.fromarray(pixels).save(folder / 'a.png')
+    cfg = new(tmp_path, 'encoder', '--pictures', folder)
+    assert cfg.model.data_preprocessor.mean == [200, 100, 50]
+
+
+def test_labels_that_count_from_one(tmp_path: Path) -> None:
+    images, labels = write_label_maps(tmp_path)
+    for file in labels.iterdir():
+        values = np.asarray(Image.open(file)).copy()
+        values[values == 11] = 0
+        Image.fromarray(values).save(file)
+    cfg = new(
+        tmp_path,
+        'segmentor',
+        *('--images', images, '--labels', labels, '--first-label', 1),
+        *('--classes', 'cat', 'dog'),
+    )
+    assert tuple(cfg.classes) == ('cat', 'dog')
+    assert cfg.train_dataloader.dataset.reduce_zero_label
+    assert cfg.ignored == 255
+
+
+def rename_category(content: dict) -> None:
+    content['categories'][1]['name'] = content['categories'][0]['name']
+
+
+def lose_category(content: dict) -> None:
+    del content['categories'][1]
+
+
+def lose_picture(content: dict) -> None:
+    content['images'][0]['file_name'] = 'gone.png'
+
+
+@pytest.mark.parametrize(
+    ('damage', 'said'),
+    [
+        (rename_category, "named 'dog'"),
+        (lose_category, 'category_id 3'),
+        (lose_picture, 'gone.png'),
+    ],
+)
+def test_faults_of_a_file_are_told_in_one_line(
+    damage, said: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    coco, images = write_coco(tmp_path)
+    content = coco_content()
+    damage(content)
+    coco.write_text(json.dumps(content), 'utf-8')
+    out = tmp_path / 'detector.py'
+    options = ['--coco', coco, '--images', images, '--out', out]
+    assert main(['new', 'detector', *map(str, options)]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count('\n') == 1
+    assert not out.exists()
+
+
+def test_label_out_of_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    options = ['--images', images, '--labels', labels]
+    options += ['--classes', 'a', 'b', 'c', '--out', tmp_path / 'x.py']
+    assert main(['new', 'segmentor', *map(str, options)]) == 1
+    assert '--ignore-label 11' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('flags', 'expected'),
+    [('fpu avx2', False), ('fpu amx_bf16', True), ('avx512_bf16', True)],
+)
+def test_bf16_is_for_cpus_that_have_it(
+    flags: str, expected: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / 'cpuinfo'
+    file.write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
+    assert cpu_has_bf16(file) is expected

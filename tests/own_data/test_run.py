@@ -1,0 +1,145 @@
+"""``convmae-mm run``: one command from pictures to a scored network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from own_sets import write_class_folders, write_coco, write_pictures
+
+from convmae_mm.cli import main
+from convmae_mm.own_data import run as run_module
+from convmae_mm.own_data.configs import Wishes
+from convmae_mm.own_data.data import Boxes, Pictures
+from convmae_mm.own_data.machine import Machine
+from convmae_mm.own_data.run import Run, RunFile
+
+
+@pytest.fixture(scope='module')
+def finished(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, list[str]]:
+    """The folder of a run, and the command that made it."""
+    folder = tmp_path_factory.mktemp('run')
+    coco, images = write_coco(folder / 'set')
+    command = ['run', '--pictures', images, '--coco', coco]
+    command += ['--images', images, '--img-size', 64]
+    work_dir = folder / 'work'
+    command += ['--work-dir', work_dir]
+    words = [str(x) for x in command]
+    with pytest.MonkeyPatch.context() as patch:
+        # two steps, whatever the data suggest
+        patch.setattr(run_module._Runner, '_iters', lambda *_: 2)
+        assert main(words) == 0
+    return work_dir, words
+
+
+@pytest.mark.slow
+def test_run_says_what_to_predict_with(
+    finished: tuple[Path, list[str]],
+) -> None:
+    work_dir, _ = finished
+    content = json.loads((work_dir / 'run.json').read_text('utf-8'))
+    assert content['task'] == 'detector'
+    assert Path(content['config']).is_file()
+    assert Path(content['checkpoint']).name.startswith('best_')
+    assert 'coco/bbox_mAP' in content['scores']
+
+
+@pytest.mark.slow
+def test_detector_starts_from_the_encoder(
+    finished: tuple[Path, list[str]],
+) -> None:
+    work_dir, _ = finished
+    text = (work_dir / 'detector.py').read_text('utf-8')
+    assert str(work_dir / 'encoder' / 'iter_2.pth') in text
+    log = (work_dir / 'logs' / 'detector.log').read_text('utf-8')
+    assert 'Weights of' in log
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(
+    finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture
+) -> None:
+    work_dir, words = finished
+    before = (work_dir / 'run.json').read_text('utf-8')
+    capsys.readouterr()
+    assert main(words) == 0
+    assert '$ convmae-mm' not in capsys.readouterr().out
+    assert (work_dir / 'run.json').read_text('utf-8') == before
+
+
+@pytest.mark.slow
+def test_other_options_want_another_folder(
+    finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture
+) -> None:
+    _, words = finished
+    assert main([*words, '--seed', '3']) == 1
+    assert '--work-dir' in capsys.readouterr().err
+
+
+def broken(what: str, folder: Path) -> list[str]:
+    """Options with one fault."""
+    coco, images = write_coco(folder / 'set')
+    pictures = images
+    if what == 'path':
+        coco = folder / 'no.json'
+    elif what == 'empty':
+        pictures = folder / 'empty'
+        pictures.mkdir()
+    elif what == 'no pictures':
+        images = folder / 'elsewhere'
+        write_pictures(images, 1)
+    options = ['--pictures', pictures, '--coco', coco, '--images', images]
+    if what == 'two tasks':
+        options += ['--folders', write_class_folders(folder / 'classes')]
+    return [str(x) for x in options]
+
+
+@pytest.mark.parametrize(
+    ('what', 'said'),
+    [
+        ('path', 'no.json'),
+        ('empty', 'no picture'),
+        ('no pictures', '5 of 6 pictures'),
+        ('two tasks', '--coco and --folders'),
+    ],
+)
+def test_faults_stop_before_any_training(
+    what: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    work_dir = tmp_path / 'work'
+    options = broken(what, tmp_path)
+    assert main(['run', *options, '--work-dir', str(work_dir)]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count('\n') == 1
+    assert not work_dir.exists()
+
+
+@pytest.mark.parametrize('minutes', [None, 10.0])
+def test_lengths_fit_the_time(
+    minutes: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU trains as long as the data suggest, or as it is told."""
+    coco, images = write_coco(tmp_path)
+    order = Run(
+        data=Boxes(coco, images),
+        pictures=Pictures(images),
+        work_dir=tmp_path,
+        wishes=Wishes(),
+        minutes=minutes,
+    )
+    runner = run_module._Runner(
+        order, RunFile(tmp_path), Machine(2, gpu=False, amp=''), None
+    )
+    monkeypatch.setattr(runner, '_time', lambda config: (300, 0.1, 1.0))
+    steps = runner._iters('encoder', order.pictures, None)
+    assert steps == (300 if minutes is None else 1200)
+    runner.record.finish('encoder', seconds=540.0)
+    if minutes is None:
+        assert runner._iters('detector', order.data, None) == 300
+    else:
+        # a minute is left, and most of it goes into starting commands
+        assert runner._iters('detector', order.data, None) == 90
