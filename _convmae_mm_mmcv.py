@@ -69,8 +69,8 @@ class SubstituteLoader:
         from mmengine.logging import print_log
 
         print_log(
-            'mmcv has no compiled ops: convmae_mm supplies nms and roi_align '
-            'from torchvision.',
+            'mmcv has no compiled ops: convmae_mm supplies what mmdet, mmseg '
+            'and mmpretrain need of them from torchvision.',
             logger='current',
         )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPS = {
     'compiled': 'compiled',
-    'substituted': 'substituted: nms and roi_align from torchvision',
+    'substituted': 'substituted from torchvision and PyTorch',
     'missing': 'missing',
     'broken': 'compiled, but they do not load',
     None: 'unknown, mmcv does not import',

@@ -263,8 +263,10 @@ def _mmcv_ops(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             'warning',
             f'mmcv {facts.versions["mmcv"]} was installed without its '
-            'compiled ops; torchvision supplies nms and roi_align only',
-            f'if you need other ops: {compile_mmcv_command(facts.versions)}',
+            'compiled ops; torchvision and PyTorch supply those that '
+            'mmdet, mmseg and mmpretrain need, more slowly',
+            'if you need others, or speed: '
+            f'{compile_mmcv_command(facts.versions)}',
         )
 
 
