@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from benchmark_scripts import BENCHMARK, first_number, read_table, succeed
+from benchmark_scripts import first_number, read_table, succeed
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_pretraining_settings_are_compared() -> None:
         check_model_row(row, images=2)
         assert first_number(row['peak']) > 0.1
     flops = [first_number(row['GFLOP']) for row in rows]
-    assert flops[0] > 1.3 * flops[1]
+    assert flops[0] > 1.2 * flops[1]
     check_ratio(output)
     assert 'times the peak memory' in output
 
@@ -78,8 +78,9 @@ def test_fast_convmae_shares_what_is_pointwise() -> None:
         assert 1 < ratio < 4.05
     # With four complementary masks every position is visible in one of them.
     # What is left to save is the depthwise convolution of masked positions:
-    # three quarters of it, 2 images, 4 masks, 5 x 5 products and sums.
-    depthwise = 2 * 4 * 2 * 25 * (16 * 16 * 8 + 8 * 8 * 12)
+    # three quarters of it, 2 images, 4 masks, 5 x 5 products and sums, two
+    # blocks in each stage.
+    depthwise = 2 * 4 * 2 * 25 * 2 * (16 * 16 * 32 + 8 * 8 * 64)
     saved = first_number(four[0]['GFLOP']) - first_number(four[1]['GFLOP'])
     assert saved * 1e9 == pytest.approx(0.75 * depthwise, rel=0.01)
 
@@ -116,10 +117,10 @@ def test_data_of_generated_pictures() -> None:
     output = succeed(
         'data',
         *('--sizes', '48x64,1200x1300', '--files', 1, '--runs', 2),
-        *('--markdown', '--feed', 500, '--compare', 'cv2', 'ours+reduced'),
+        *('--markdown', '--feed', 500),
     )
     rows = read_table(output)
-    assert [row['setting'] for row in rows] == ['cv2', 'ours+reduced'] * 2
+    assert [row['min_side'] for row in rows] == ['-', '579'] * 2
     for row in rows:
         pipeline = first_number(row['ms'])  # 'ms with ...' is the later one
         rate = first_number(row['images/s'])
@@ -128,11 +129,9 @@ def test_data_of_generated_pictures() -> None:
         assert cores == pytest.approx(500 * pipeline / 1e3, rel=0.02, abs=0.06)
     # half the size: a quarter of the pixels to hold
     assert first_number(rows[3]['peak']) < first_number(rows[2]['peak'])
-    check_ratio(output, count=4)
-    assert 'at least 579 pixels' in output
 
 
-def test_data_of_a_folder_with_every_setting(tmp_path: Path) -> None:
+def test_data_of_a_folder(tmp_path: Path) -> None:
     for index in range(2):
         image = Image.new('RGB', (64, 48), (index, 90, 200))
         image.save(tmp_path / f'{index}.JPEG')
@@ -140,7 +139,7 @@ def test_data_of_a_folder_with_every_setting(tmp_path: Path) -> None:
         'data', '--folder', tmp_path, '--runs', 1, '--no-memory', '--markdown'
     )
     rows = read_table(output)
-    assert len(rows) == 6
+    assert len(rows) == 2
     assert all(row['pictures'].startswith(tmp_path.name) for row in rows)
 
 
@@ -165,7 +164,7 @@ def test_data_of_a_folder_with_every_setting(tmp_path: Path) -> None:
         ('backbone', ['--batch', '0'], '--batch 0 must be at least 1'),
         ('backbone', ['--forward', '--optimizer'], 'leave it or --forward'),
         ('backbone', ['dense', '--with-cp'], 'only ours'),
-        ('data', ['turbo'], "unknown setting 'turbo'"),
+        ('data', ['--config', KNN], 'no train_dataloader.dataset.pipeline'),
         ('data', ['--sizes', '48'], 'HEIGHTxWIDTH'),
         ('data', ['--folder', 'tests/tools'], 'no JPEG file'),
         ('data', ['--files', '0'], '--files 0 must be at least 1'),
@@ -176,26 +175,14 @@ def test_data_of_a_folder_with_every_setting(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_named(
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
     script: str,
     arguments: list[str],
     message: str,
 ) -> None:
-    import importlib
-
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(BENCHMARK))
-    try:
-        main = importlib.import_module(script).main
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-    finally:
-        for name in set(sys.modules) - before:
-            if str(BENCHMARK) in str(
-                getattr(sys.modules[name], '__file__', '')
-            ):
-                del sys.modules[name]
+    main = importlib.import_module(script).main
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
     assert stopped.value.code == 2
     error = re.sub(r'\s+', ' ', capsys.readouterr().err)
     assert re.search(message, error), error

@@ -50,11 +50,8 @@ def test_memory_alone_at_the_config_s_own_batch_and_precision(
     rows = read_table(output)
     assert [row['size,'] for row in rows] == ['32 x 32', '256 x 256']
     for row in rows:
-        assert (row['batch'], row['dtype'], row['seconds']) == (
-            '3',
-            'bf16',
-            '-',
-        )
+        assert (row['batch'], row['dtype']) == ('3', 'bf16')
+        assert 'seconds' not in row
     small, large = map(net_peak, rows)
     assert large > small
 

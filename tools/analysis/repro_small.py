@@ -144,7 +144,7 @@ def run(path: Path, data: Path, work: Path, steps: int) -> str:
         loss = runner.message_hub.get_scalar('train/loss').current()
         told.append(f'loss {loss:.3g}')
         checkpoint = last_checkpoint(folder)
-    if small.get('test_cfg'):
+    if small.get('test_cfg') and checkpoint:
         testing = apis.testing_config(file, checkpoint, work_dir=folder)
         scores = apis.run_test(unformatted(testing))
         name, value = next(

@@ -1,24 +1,22 @@
 """Measure a piece of work: time, peak memory, counted FLOPs.
 
-A :class:`Workload` is what is repeated; a *recipe* is a picklable object with
-a ``name`` and a ``build()`` that makes the workload, so that a process of its
-own can build it.
+A :class:`Workload` is what is repeated; a *recipe* is a picklable object that
+can build one, so that a process of its own can.
 """
 
 from __future__ import annotations
 
 import gc
 import resource
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +30,6 @@ _CLEAR_REFS = Path('/proc/self/clear_refs')
 TRAINING_FLOPS = 3
 
 
-class MeasurementError(RuntimeError):
-    """A setting that could not be measured; says why."""
-
-
 @dataclass(frozen=True)
 class Workload:
     """One forward pass, or training step, that can be repeated.
@@ -43,7 +37,6 @@ class Workload:
     Attributes:
         model: What is trained.
         forward: The loss, or whatever stands for it, of one batch.
-        flops_forward: The same, not compiled: what FLOPs are counted on.
         images: Number of images in the batch.
         device: Where it runs.
         dtype: In which the matrix products run.
@@ -52,17 +45,19 @@ class Workload:
         trains: Whether a step is forward, backward and optimizer.
         keeps_gradients: Whether the gradients of one step are there during
             the next, as where those of several are summed.
+        flops_forward: The same as ``forward``, not compiled: what FLOPs are
+            counted on. None if they are not.
     """
 
     model: nn.Module
     forward: Callable[[], Tensor]
-    flops_forward: Callable[[], Tensor]
     images: int
     device: torch.device
     dtype: torch.dtype
-    optimizer: torch.optim.Optimizer | None
-    trains: bool
+    optimizer: torch.optim.Optimizer | None = None
+    trains: bool = True
     keeps_gradients: bool = False
+    flops_forward: Callable[[], Tensor] | None = None
 
     def step(self) -> None:
         """Run once; what the step computes does not outlive it."""
@@ -77,11 +72,21 @@ class Workload:
             self.optimizer.step()
         self.model.zero_grad(set_to_none=not self.keeps_gradients)
 
-    def count_flops(self) -> int:
+    def time_step(self) -> float:
+        """Seconds of one step."""
+        self.synchronize()
+        start = time.perf_counter()
+        self.step()
+        self.synchronize()
+        return time.perf_counter() - start
+
+    def count_flops(self) -> int | None:
         """FLOPs of a step: counted on a forward pass, three for training.
 
         Attention is counted by its matrix products, whatever kernel runs.
         """
+        if self.flops_forward is None:
+            return None
         counter = FlopCounterMode(display=False)
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             with self._autocast(), counter:
@@ -94,50 +99,21 @@ class Workload:
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
 
-    def _autocast(self) -> AbstractContextManager:
+    def _autocast(self) -> AbstractContextManager[Any]:
         if self.dtype is torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
-
-
-def make_optimizer(
-    model: nn.Module, keeps_gradients: bool = False
-) -> torch.optim.Optimizer:
-    """AdamW with the state that it otherwise makes in its first step.
-
-    So that one step shows the peak memory, and that of summed gradients too:
-    ``keeps_gradients`` leaves some, zeros, as in :class:`Workload`.
-    """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    for parameter in trained:
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer = torch.optim.AdamW(trained, lr=1e-5)
-    optimizer.step()
-    model.zero_grad(set_to_none=not keeps_gradients)
-    return optimizer
 
 
 class Recipe(Protocol):
     """How a workload is made, in this process or in another."""
 
     @property
-    def name(self) -> str:
-        """What the table calls it."""
+    def labels(self) -> Mapping[str, str]:
+        """What tells it from others, by the heading of its column."""
 
     def build(self) -> Workload:
         """Make the model and its input."""
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Durations of the runs of one setting, in order."""
-
-    runs: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The figure that rates and ratios are computed from."""
-        return statistics.median(self.runs)
 
 
 @dataclass(frozen=True)
@@ -160,30 +136,22 @@ class Measurement:
     """What one row of a table says.
 
     Attributes:
-        name: Of the setting.
-        seconds: Of each run.
+        labels: Of the recipe.
+        memory: Peak of a step; None if that was not asked for.
+        seconds: Of each run; empty if the memory alone was asked for.
         images: In the batch.
-        flops: Of a step.
-        memory: Its peak; None if that was not asked for.
+        flops: Of a step; None if they were not counted.
         matrix_rate: FLOP/s of one large matrix product in the same dtype.
+        fits: Whether there was memory enough; nothing else is known if not.
     """
 
-    name: str
-    seconds: Seconds
-    images: int
-    flops: int
-    memory: Memory | None
-    matrix_rate: float
-
-    @property
-    def images_per_second(self) -> float:
-        """At the median."""
-        return self.images / self.seconds.median
-
-    @property
-    def rate(self) -> float:
-        """Achieved FLOP/s, at the median."""
-        return self.flops / self.seconds.median
+    labels: Mapping[str, str]
+    memory: Memory | None = None
+    seconds: tuple[float, ...] = ()
+    images: int = 0
+    flops: int | None = None
+    matrix_rate: float = 0
+    fits: bool = True
 
 
 def measure(
@@ -192,70 +160,71 @@ def measure(
     """Measure settings in turn: A B A B ... after the warm-up of each.
 
     What disturbs the machine for a while disturbs all of them. The memory of
-    each comes from a process of its own, where it is alone.
+    each comes from a process of its own, where it is alone. Recipes that do
+    not fit into the memory say so, all of them.
 
     Args:
         recipes: The settings.
-        runs: Measured runs of each.
+        runs: Measured runs of each; 0 for the memory alone.
         warmup: Runs of each before that.
         with_memory: Whether to measure the memory.
-
-    Raises:
-        MeasurementError: If a setting fails in its own process.
     """
-    memories = [
-        measure_memory(recipe) if with_memory else None for recipe in recipes
-    ]
-    workloads = [recipe.build() for recipe in recipes]
-    flops = [workload.count_flops() for workload in workloads]
-    for workload in workloads:
-        for _ in range(warmup):
-            workload.step()
-    seconds: list[list[float]] = [[] for _ in recipes]
-    for _ in range(runs):
-        for workload, durations in zip(workloads, seconds, strict=True):
-            durations.append(time_step(workload))
+    try:
+        memories = [
+            measure_memory(x) if with_memory else None for x in recipes
+        ]
+        workloads = [recipe.build() for recipe in recipes if runs]
+        flops = [workload.count_flops() for workload in workloads]
+        for workload in workloads:
+            for _ in range(warmup):
+                workload.step()
+        rounds = [[x.time_step() for x in workloads] for _ in range(runs)]
+    except (BrokenProcessPool, torch.cuda.OutOfMemoryError):
+        return [Measurement(recipe.labels, fits=False) for recipe in recipes]
+    if not runs:
+        return [
+            Measurement(recipe.labels, memory)
+            for recipe, memory in zip(recipes, memories, strict=True)
+        ]
     return [
         Measurement(
-            name=recipe.name,
-            seconds=Seconds(tuple(durations)),
+            labels=recipe.labels,
+            memory=memory,
+            seconds=seconds,
             images=workload.images,
             flops=count,
-            memory=memory,
             matrix_rate=measure_matrix_rate(workload.device, workload.dtype),
         )
-        for recipe, workload, durations, count, memory in zip(
-            recipes, workloads, seconds, flops, memories, strict=True
+        for recipe, memory, seconds, workload, count in zip(
+            *(recipes, memories, zip(*rounds, strict=True), workloads, flops),
+            strict=True,
         )
     ]
 
 
-def time_step(workload: Workload) -> float:
-    """Seconds of one step."""
-    workload.synchronize()
-    start = time.perf_counter()
-    workload.step()
-    workload.synchronize()
-    return time.perf_counter() - start
+def make_optimizer(
+    model: nn.Module, keeps_gradients: bool = False
+) -> torch.optim.Optimizer:
+    """AdamW with the state that it otherwise makes in its first step.
+
+    So that one step shows the peak memory, and that of summed gradients too:
+    ``keeps_gradients`` leaves some, zeros, as in :class:`Workload`.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5)
+    optimizer.step()
+    model.zero_grad(set_to_none=not keeps_gradients)
+    return optimizer
 
 
 def measure_memory(recipe: Recipe) -> Memory:
-    """Peak memory, in a process that does nothing else.
-
-    Raises:
-        MeasurementError: If the process fails or is killed.
-    """
+    """Peak memory of a step, in a process that does nothing else."""
     context = get_context('spawn')  # CUDA does not survive a fork
     threads = torch.get_num_threads()
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        try:
-            return pool.submit(_peak_memory, recipe, threads).result()
-        except BrokenProcessPool as error:
-            raise MeasurementError(
-                f'the process that measures the memory of {recipe.name!r} '
-                'was killed, most likely for want of memory; take smaller '
-                'batches or images'
-            ) from error
+        return pool.submit(_peak_memory, recipe, threads).result()
 
 
 def _peak_memory(recipe: Recipe, threads: int) -> Memory:
@@ -263,7 +232,7 @@ def _peak_memory(recipe: Recipe, threads: int) -> Memory:
     reset_peak(torch.device('cpu'))
     before = read_peak(torch.device('cpu'))
     workload = recipe.build()
-    if workload.forward is not workload.flops_forward:
+    if workload.flops_forward not in (None, workload.forward):
         workload.step()  # compiling is not what is measured
     gc.collect()
     workload.synchronize()
@@ -303,13 +272,8 @@ def measure_matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """FLOP/s of a large matrix product: what the machine can reach."""
     side = 8192 if device.type == 'cuda' else 1024
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in '12')
-    best = float('inf')
-    for _ in range(5):
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        a @ b
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
+    product = Workload(
+        nn.Identity(), lambda: a @ b, 0, device, torch.float32, trains=False
+    )
+    best = min(product.time_step() for _ in range(5))
     return 2 * side**3 / best

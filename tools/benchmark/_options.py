@@ -1,290 +1,240 @@
-"""The command line that the model benchmarks share, and what follows it."""
+"""The command lines of the benchmarks, and what follows them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from _measure import (
-    TRAINING_FLOPS,
-    Measurement,
-    Recipe,
-    Workload,
-    make_optimizer,
-    measure,
-)
-from _report import print_report
-from _settings import MODIFIERS, Setting, SettingError, parse_setting
+from _measure import Recipe, Workload, make_optimizer, measure
+from _report import NOTES, cells, describe_machine, print_table, ratio_line
 from torch import Tensor, nn
 
-from convmae_mm.variants import Arch, arch_zoo, resolve_arch
+from convmae_mm.errors import ConfigError
+from convmae_mm.variants import PATCH_SIZE, arch_zoo
 
-MEMORY_NOTE = (
-    'Peak: of the whole process on a CPU; in brackets without what Python and '
-    'its libraries held before.'
-)
-NOTES = (
-    f'GFLOP: counted on a forward pass; times {TRAINING_FLOPS} for a training '
-    'step.',
-    MEMORY_NOTE,
-)
-# Runs in a moment; for trying the scripts and for the tests.
-TINY = Arch((8, 12, 16), (1, 1, 3), 2, (2, 2, 2))
-ARCHS = ('tiny', *arch_zoo)
+# The dense reference is a test's.
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'tests'))
 
-
-@dataclass(frozen=True)
-class Options:
-    """What all settings of one call have in common.
-
-    Attributes:
-        arch: One of ``ARCHS``.
-        size: (height, width) of the images in pixels.
-        batch: Images in a batch.
-        device: Name of a torch device.
-        trains: Whether a step trains, or only passes forward.
-        optimizer: Whether a training step ends with AdamW's.
-    """
-
-    arch: str
-    size: tuple[int, int]
-    batch: int
-    device: str
-    trains: bool
-    optimizer: bool
-
-    def draw_images(self) -> Tensor:
-        """Images of noise, (B, 3, height, width)."""
-        generator = torch.Generator().manual_seed(0)
-        images = torch.randn(self.batch, 3, *self.size, generator=generator)
-        return images.to(self.device)
-
-    def describe(self) -> str:
-        """For the title of a table."""
-        what = 'training step' if self.trains else 'forward pass'
-        if self.optimizer:
-            what += ' with AdamW'
-        height, width = self.size
-        return (
-            f'{self.arch}, {what}, batch {self.batch} of {height} x {width} px'
-        )
-
-
-def find_arch(name: str) -> Arch:
-    """One of ``ARCHS``."""
-    return TINY if name == 'tiny' else resolve_arch(name)
+MODIFIERS = {
+    'cp': 'recompute each block in the backward pass (with_cp=True)',
+    'bf16': 'autocast to bfloat16',
+    'compile': 'torch.compile',
+}
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """Read '224' or '800x1216', (height, width) in pixels.
 
     Raises:
-        argparse.ArgumentTypeError: For anything else, and if the encoder,
-            whose patches have 16 pixels, could not take it.
+        argparse.ArgumentTypeError: For anything else, and if the encoder
+            could not take it without padding.
     """
     sides = text.split('x')
     if (
         len(sides) > 2
         or not all(side.isdecimal() for side in sides)
-        or any(int(side) < 16 or int(side) % 16 for side in sides)
+        or any(int(side) < 1 or int(side) % PATCH_SIZE for side in sides)
     ):
         raise argparse.ArgumentTypeError(
-            f'{text!r} must be a multiple of 16 pixels, or two of them, such '
-            'as 800x1216 (height x width)'
+            f'{text!r} must be a multiple of {PATCH_SIZE} pixels, or two of '
+            'them, such as 800x1216 (height x width)'
         )
     return int(sides[0]), int(sides[-1])
 
 
 def make_parser(
-    description: str, bases: dict[str, str], default: str
+    description: str | None, settings: Mapping[str, str] | None = None
 ) -> argparse.ArgumentParser:
-    """The options that the model benchmarks share.
+    """The options that all benchmarks share.
 
     Args:
         description: First lines of --help.
-        bases: The implementations, and what they are.
-        default: Settings that are measured if none is named.
+        settings: What can be measured, and what it is, for --help.
     """
-    known = bases | {f'...+{mod}': what for mod, what in MODIFIERS.items()}
-    width = max(map(len, known))
+    settings = settings or {}
+    width = max(map(len, settings), default=0)
+    told = [f'  {key:{width}}  {settings[key]}' for key in settings]
     parser = argparse.ArgumentParser(
         description=description,
-        epilog='settings:\n'
-        + '\n'.join(f'  {key:{width}}  {known[key]}' for key in known)
-        + '\n\nHow to read the figures: docs/benchmarks.md',
+        epilog='\n'.join(
+            [
+                *(['settings:', *told, ''] if told else []),
+                'How to read the figures: docs/benchmarks.md',
+            ]
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        'settings', nargs='*', help=f'what to measure (default: {default})'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('--runs', type=int, default=5, help='of each; 0: memory alone')
+    add('--threads', type=int, help="default: torch's own")
+    add('--no-memory', action='store_true', help='leave the memory out')
+    add('--markdown', action='store_true', help='print rows for the docs')
+    return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What the benchmarks of networks share beyond that."""
+    add = parser.add_argument
+    add('--batch', type=int, help='images in a batch')
+    add('--warmup', type=int, default=1, help='runs before the measured ones')
+    add('--device', default='cpu', help='cpu, cuda, cuda:1')
+
+
+def add_setting_options(parser: argparse.ArgumentParser) -> None:
+    """What the benchmarks that compare implementations share."""
+    add_model_options(parser)
+    add = parser.add_argument
+    add('settings', nargs='*', help='what to measure (default: ours)')
+    add(
         '--compare',
         nargs=2,
         metavar=('A', 'B'),
         help='measure A and B alternately in one process; print the ratio',
     )
-    parser.add_argument('--arch', choices=ARCHS, default='base')
-    parser.add_argument(
-        '--size',
-        type=parse_size,
-        help='pixels: 224, or 800x1216 (height x width)',
-    )
-    parser.add_argument('--batch', type=int, help='images in a batch')
-    parser.add_argument(
+    add('--arch', choices=arch_zoo, default='base')
+    add('--size', type=parse_size, help='pixels: 224, or 800x1216 (h x w)')
+    add(
         '--forward',
         action='store_true',
         help='a forward pass without gradients, instead of a training step',
     )
-    parser.add_argument(
-        '--optimizer',
-        action='store_true',
-        help='end a training step with that of AdamW',
-    )
-    parser.add_argument('--runs', type=int, default=5, help='of each setting')
-    parser.add_argument(
-        '--warmup', type=int, default=1, help='runs before those'
-    )
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1')
-    parser.add_argument('--threads', type=int, help="default: torch's own")
-    parser.add_argument(
-        '--no-memory',
-        action='store_true',
-        help='leave out the process that measures the peak memory',
-    )
+    add('--optimizer', action='store_true', help="end a step with AdamW's")
     for flag, mod in (('--with-cp', 'cp'), ('--compile', 'compile')):
-        parser.add_argument(
-            flag, action='store_true', help=f'add +{mod} to every setting'
-        )
-    parser.add_argument(
+        add(flag, action='store_true', help=f'add +{mod} to every setting')
+    add(
         '--dtype',
         choices=('fp32', 'bf16'),
         default='fp32',
         help='bf16 adds +bf16 to every setting',
     )
-    parser.add_argument(
-        '--markdown', action='store_true', help='print rows for the docs'
-    )
-    return parser
 
 
-def check_at_least(least: int, flag: str, number: int) -> None:
-    """Refuse a number of the command line that is too small.
+def check_numbers(args: argparse.Namespace, **least: int) -> None:
+    """Refuse numbers that are too small, and a GPU that is not there.
 
     Raises:
-        SettingError: Naming it.
+        ConfigError: Naming the option.
     """
-    if number < least:
-        raise SettingError(f'{flag} {number} must be at least {least}')
-
-
-def check_device(device: str) -> None:
-    """Refuse a GPU that is not there.
-
-    Raises:
-        SettingError: Naming it.
-    """
+    least = {'runs': 0, 'threads': 1, 'warmup': 0, 'batch': 1} | least
+    for name, smallest in least.items():
+        number = getattr(args, name, None)
+        if number is not None and number < smallest:
+            flag = name.replace('_', '-')
+            raise ConfigError(f'--{flag} {number} must be at least {smallest}')
+    device = getattr(args, 'device', 'cpu')
     if device.startswith('cuda') and not torch.cuda.is_available():
-        raise SettingError(
+        raise ConfigError(
             f'--device {device}: this torch sees no GPU; use --device cpu'
         )
 
 
-def read_options(args: argparse.Namespace, size: int, batch: int) -> Options:
-    """Check the shared options.
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: an implementation, how and on what it is run.
 
-    Args:
-        args: Parsed.
-        size: Pixels a side, unless --size is given.
-        batch: Unless --batch is given.
-
-    Raises:
-        SettingError: For numbers that cannot be.
+    Attributes:
+        base: The implementation, such as 'ours'.
+        mods: Some of ``MODIFIERS``.
+        args: The command line, with ``size`` and ``batch`` settled.
     """
-    batch = batch if args.batch is None else args.batch
-    counts = {'--batch': batch, '--runs': args.runs}
-    if args.threads is not None:
-        counts['--threads'] = args.threads
-    for flag, count in counts.items():
-        check_at_least(1, flag, count)
-    check_at_least(0, '--warmup', args.warmup)
-    check_device(args.device)
-    if args.optimizer and args.forward:
-        raise SettingError(
-            '--optimizer has no place in a forward pass; leave it or '
-            '--forward out'
+
+    base: str
+    mods: frozenset[str]
+    args: argparse.Namespace
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """As it is written on the command line."""
+        mods = [mod for mod in MODIFIERS if mod in self.mods]
+        return {'setting': '+'.join([self.base, *mods])}
+
+    def draw_images(self) -> Tensor:
+        """Images of noise, (B, 3, height, width)."""
+        generator = torch.Generator().manual_seed(0)
+        shape = (self.args.batch, 3, *self.args.size)
+        return torch.randn(shape, generator=generator).to(self.args.device)
+
+    def make_workload(
+        self, model: nn.Module, forward: Callable[[], Tensor]
+    ) -> Workload:
+        """Complete a model and the loss of one batch."""
+        args = self.args
+        compiled = 'compile' in self.mods
+        return Workload(
+            model=model.train(not args.forward),
+            forward=torch.compile(forward) if compiled else forward,
+            images=args.batch,
+            device=torch.device(args.device),
+            dtype=torch.bfloat16 if 'bf16' in self.mods else torch.float32,
+            optimizer=make_optimizer(model) if args.optimizer else None,
+            trains=not args.forward,
+            flops_forward=forward,
         )
-    return Options(
-        arch=args.arch,
-        size=args.size or (size, size),
-        batch=batch,
-        device=args.device,
-        trains=not args.forward,
-        optimizer=args.optimizer,
-    )
 
 
 def read_settings(
-    args: argparse.Namespace, bases: dict[str, str], default: Sequence[str]
+    args: argparse.Namespace,
+    bases: Sequence[str],
+    size: tuple[int, int],
+    batch: int,
 ) -> list[Setting]:
-    """The settings that a command line names.
+    """The settings that a command line names; settles size and batch in it.
 
     Raises:
-        SettingError: For unknown ones, for one named twice, and if both
-            settings and --compare are given.
+        ConfigError: For unknown ones, for one named twice, and for options
+            that contradict each other.
     """
+    check_numbers(args)
+    args.size = args.size or size
+    args.batch = batch if args.batch is None else args.batch
+    if args.optimizer and args.forward:
+        raise ConfigError(
+            '--optimizer has no place in a forward pass; leave it or '
+            '--forward out'
+        )
     if args.compare and args.settings:
-        raise SettingError(
+        raise ConfigError(
             f'give either settings {args.settings} or --compare, not both'
         )
-    names = args.compare or args.settings or default
-    settings = [
-        replace(
-            setting,
-            cp=setting.cp or args.with_cp,
-            bf16=setting.bf16 or args.dtype == 'bf16',
-            compile=setting.compile or args.compile,
-        )
-        for setting in (parse_setting(name, bases) for name in names)
-    ]
-    if len(set(settings)) < len(settings):
-        raise SettingError(
-            f'{[setting.name for setting in settings]} repeat; name each '
-            'setting once'
-        )
-    for setting in settings:
-        parse_setting(setting.name, bases)  # what the flags have added
+    given = {'cp': args.with_cp, 'compile': args.compile}
+    given['bf16'] = args.dtype == 'bf16'
+    settings = []
+    for text in args.compare or args.settings or ['ours']:
+        base, *mods = text.split('+')
+        mods += [mod for mod, acts in given.items() if acts]
+        if base not in bases:
+            raise ConfigError(
+                f'unknown setting {text!r}: it must begin with one of '
+                f'{list(bases)}'
+            )
+        unknown = sorted(set(mods) - set(MODIFIERS))
+        if unknown:
+            raise ConfigError(
+                f'unknown {unknown} in setting {text!r}; choose from '
+                f'{[f"+{mod}" for mod in MODIFIERS]}'
+            )
+        if 'cp' in mods and base != 'ours':
+            raise ConfigError(
+                f'{text!r}: only ours has checkpointing; leave cp out'
+            )
+        settings.append(Setting(base, frozenset(mods), args))
+    names = [setting.labels['setting'] for setting in settings]
+    if len(set(names)) < len(names):
+        raise ConfigError(f'{names} repeat; name each setting once')
     return settings
 
 
-def make_workload(
-    model: nn.Module,
-    forward: Callable[[], Tensor],
-    setting: Setting,
-    options: Options,
-) -> Workload:
-    """Complete what every recipe needs.
-
-    Args:
-        model: On its device.
-        forward: The loss of one batch.
-        setting: Whether and how to compile, and the dtype.
-        options: The command line's.
-    """
-    optimizer = None
-    if options.optimizer:
-        optimizer = make_optimizer(model)
-    return Workload(
-        model=model.train(options.trains),
-        forward=torch.compile(forward) if setting.compile else forward,
-        flops_forward=forward,
-        images=options.batch,
-        device=torch.device(options.device),
-        dtype=setting.dtype,
-        optimizer=optimizer,
-        trains=options.trains,
-    )
+def describe(args: argparse.Namespace) -> str:
+    """The settled command line, for the title of a table."""
+    what = 'forward pass' if args.forward else 'training step'
+    if args.optimizer:
+        what += ' with AdamW'
+    height, width = args.size
+    return f'{args.arch}, {what}, batch {args.batch} of {height} x {width} px'
 
 
 def run_and_report(
@@ -292,26 +242,26 @@ def run_and_report(
     args: argparse.Namespace,
     title: str,
     notes: Sequence[str] = (),
-) -> None:
-    """Measure and print.
+) -> int:
+    """Measure and print; returns the exit code, 1 if something did not fit.
 
-    With --compare alternately; else one setting after the other, so that
-    only one model is in memory.
-
-    Raises:
-        MeasurementError: If the memory of a setting cannot be measured.
+    With --compare alternately; else one recipe after the other, so that only
+    one model is in memory.
     """
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    groups = [recipes] if args.compare else [[recipe] for recipe in recipes]
-    rows: list[Measurement] = []
-    for group in groups:
-        rows += measure(group, args.runs, args.warmup, not args.no_memory)
-    print_report(
-        title,
-        rows,
-        device=args.device,
-        notes=(*NOTES, *notes),
-        compares=bool(args.compare),
+    compares = bool(getattr(args, 'compare', None))
+    groups = [recipes] if compares else [[recipe] for recipe in recipes]
+    rows = [
+        row
+        for group in groups
+        for row in measure(group, args.runs, args.warmup, not args.no_memory)
+    ]
+    fits = all(row.fits for row in rows)
+    print_table(
+        f'{title}\n{describe_machine(args.device)}',
+        [cells(row) for row in rows],
+        [*([ratio_line(*rows)] if compares and fits else []), *NOTES, *notes],
         markdown=args.markdown,
     )
+    return 0 if fits else 1

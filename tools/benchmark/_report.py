@@ -6,23 +6,22 @@ import datetime
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from _measure import Measurement, Memory, Seconds
+from _measure import TRAINING_FLOPS, Measurement, Memory
 from rich.console import Console
 from rich.table import Table
 
-COLUMNS = (
-    'setting',
-    'seconds: median (min to max)',
-    'images/s',
-    'peak GiB (net)',
-    'GFLOP',
-    'GFLOP/s',
-    'of matrix rate',
+NOTES = (
+    f'GFLOP: counted on a forward pass; times {TRAINING_FLOPS} for a training '
+    'step.',
+    'Peak: of the whole process on a CPU; in brackets without what Python and '
+    'its libraries held before.',
 )
+
+TOO_LARGE = 'not enough memory: take smaller batches or images'
 
 
 def describe_machine(device: torch.device | str = 'cpu') -> str:
@@ -51,23 +50,26 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def cells(row: Measurement) -> list[str]:
-    """The row of a measurement, as text, in the order of ``COLUMNS``."""
-    return [
-        row.name,
-        time_cell(row.seconds),
-        f'{row.images_per_second:.4g}',
-        memory_cell(row.memory),
-        f'{row.flops / 1e9:.4g}',
-        f'{row.rate / 1e9:.4g}',
-        f'{row.rate / row.matrix_rate:.0%}',
-    ]
+def cells(row: Measurement) -> dict[str, str]:
+    """What a row says, by the headings of the columns."""
+    peak = memory_cell(row.memory) if row.fits else TOO_LARGE
+    text = {**row.labels, 'peak GiB (net)': peak}
+    if row.seconds:
+        median = statistics.median(row.seconds)
+        text['seconds: median (min to max)'] = time_cell(row.seconds)
+        text['images/s'] = f'{row.images / median:.4g}'
+        if row.flops is not None:
+            rate = row.flops / median
+            text['GFLOP'] = f'{row.flops / 1e9:.4g}'
+            text['GFLOP/s'] = f'{rate / 1e9:.4g}'
+            text['of matrix rate'] = f'{rate / row.matrix_rate:.0%}'
+    return text
 
 
-def time_cell(seconds: Seconds) -> str:
+def time_cell(runs: Sequence[float]) -> str:
     """Median, minimum and maximum."""
-    runs = seconds.runs
-    return f'{seconds.median:.4g} ({min(runs):.4g} to {max(runs):.4g})'
+    median = statistics.median(runs)
+    return f'{median:.4g} ({min(runs):.4g} to {max(runs):.4g})'
 
 
 def memory_cell(memory: Memory | None) -> str:
@@ -80,68 +82,46 @@ def memory_cell(memory: Memory | None) -> str:
     return f'{peak} ({(memory.peak - memory.before) / 2**30:.2f})'
 
 
-def spread(a: Seconds, b: Seconds) -> str:
-    """How many times as long A takes as B, and how sure that is."""
-    pairs = [x / y for x, y in zip(a.runs, b.runs, strict=True)]
-    return (
-        f'{a.median / b.median:.3f} times the time (pairs {min(pairs):.3f} to '
-        f'{max(pairs):.3f}, median {statistics.median(pairs):.3f})'
-    )
-
-
 def ratio_line(a: Measurement, b: Measurement) -> str:
-    """A over B, in all that was measured."""
-    text = (
-        f'{a.name} / {b.name}: {spread(a.seconds, b.seconds)}, '
-        f'{a.flops / b.flops:.3f} times the FLOPs'
-    )
-    if a.memory is not None and b.memory is not None:
-        text += f', {a.memory.peak / b.memory.peak:.3f} times the peak memory'
-    return text
-
-
-def print_report(
-    title: str,
-    rows: Sequence[Measurement],
-    *,
-    device: torch.device | str,
-    notes: Sequence[str],
-    compares: bool,
-    markdown: bool,
-) -> None:
-    """Print what was measured.
-
-    Args:
-        title: What it was.
-        rows: The measurements.
-        device: Where.
-        notes: What the figures mean.
-        compares: Whether the rows are A and B of a comparison.
-        markdown: Rows for the docs instead of a drawn table.
-    """
-    ratio = [ratio_line(rows[0], rows[1])] if compares else []
-    print_table(
-        f'{title}\n{describe_machine(device)}',
-        COLUMNS,
-        [cells(row) for row in rows],
-        [*ratio, *notes],
-        markdown=markdown,
-    )
+    """How many times as much A takes as B, and how sure that is."""
+    names = ' / '.join(' '.join(x.labels.values()) for x in (a, b))
+    said = []
+    if a.seconds:
+        pairs = [x / y for x, y in zip(a.seconds, b.seconds, strict=True)]
+        ratio = statistics.median(a.seconds) / statistics.median(b.seconds)
+        said.append(
+            f'{ratio:.3f} times the time (pairs {min(pairs):.3f} to '
+            f'{max(pairs):.3f}, median {statistics.median(pairs):.3f})'
+        )
+    if a.flops and b.flops:
+        said.append(f'{a.flops / b.flops:.3f} times the FLOPs')
+    if a.memory and b.memory:
+        peaks = a.memory.peak / b.memory.peak
+        said.append(f'{peaks:.3f} times the peak memory')
+    return f'{names}: {", ".join(said)}'
 
 
 def print_table(
     title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Mapping[str, str]],
     notes: Sequence[str],
     *,
     markdown: bool,
 ) -> None:
-    """Print a table and notes, drawn or in Markdown."""
+    """Print a table and notes, drawn or in Markdown.
+
+    Args:
+        title: Above them.
+        rows: Text by the heading of its column; what is missing is '-'.
+        notes: Below them.
+        markdown: Rows for the docs instead of a drawn table.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [[row.get(key, '-') for key in columns] for row in rows]
     if markdown:
         print(f'{title}\n')
-        for row in (columns, ['---'] * len(columns), *rows):
-            print('| ' + ' | '.join(row) + ' |')
+        for line in (columns, ['---'] * len(columns), *lines):
+            print('| ' + ' | '.join(line) + ' |')
         print('\n' + '\n'.join(notes))
         return
     console = Console()
@@ -151,8 +131,8 @@ def print_table(
     table = Table(title=title, title_justify='left')
     for index, column in enumerate(columns):
         table.add_column(column, justify='right' if index else 'left')
-    for row in rows:
-        table.add_row(*row)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
-    for line in notes:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)

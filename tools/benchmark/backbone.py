@@ -7,28 +7,25 @@ python tools/benchmark/backbone.py --mode seg --size 512 --batch 2 --forward
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from _measure import MeasurementError, Workload
+from _measure import Workload
 from _options import (
-    Options,
-    find_arch,
+    Setting,
+    add_setting_options,
+    describe,
     make_parser,
-    make_workload,
-    read_options,
     read_settings,
     run_and_report,
 )
-from _settings import Setting, SettingError
-from reference import DenseConvMAE
+from dense_reference import DenseConvMAE
 from torch import Tensor
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones.convmae import ConvMAE
-from convmae_mm.variants import Mode, mode_zoo, resolve_mode
+from convmae_mm.variants import mode_zoo, resolve_arch, resolve_mode
 
 BASES = {
     'ours': 'convmae_mm',
@@ -36,40 +33,19 @@ BASES = {
     'out, in (B, C, h, w)',
 }
 NOTES = ('Loss: the sum of the mean squares of the outputs.',)
-# What each mode was made for: pixels a side, images in a batch.
-USUAL = {
-    'plain': (224, 8),
-    'detection': (1024, 1),
-    'mimdet': (1024, 1),
-    'vitdet': (1024, 1),
-    'seg': (512, 2),
-}
+# What the modes were made for: pixels a side, images in a batch.
+USUAL = {'plain': (224, 8), 'seg': (512, 2)}
+DETECTION = (1024, 1)
 
 
-@dataclass(frozen=True)
-class BackboneRecipe:
-    """One setting of this benchmark.
-
-    Attributes:
-        setting: What and how.
-        options: Size, batch, device.
-        mode: Name in ``mode_zoo``.
-    """
-
-    setting: Setting
-    options: Options
-    mode: str
-
-    @property
-    def name(self) -> str:
-        """The setting's."""
-        return self.setting.name
+class BackboneRecipe(Setting):
+    """One setting of this benchmark."""
 
     @property
     def windows(self) -> tuple[int, ...] | None:
         """Window blocks, if the arch has no room for the mode's own."""
-        depth = find_arch(self.options.arch).depths[2]
-        usual = mode_zoo[self.mode].window_block_indexes
+        depth = resolve_arch(self.args.arch).depths[2]
+        usual = mode_zoo[self.args.mode].window_block_indexes
         if not usual or max(usual) < depth:
             return None
         return tuple(index for index in usual if index < depth)
@@ -77,51 +53,44 @@ class BackboneRecipe:
     def build(self) -> Workload:
         """Make the backbone and one batch."""
         torch.manual_seed(0)
-        images = self.options.draw_images()
-        arch = find_arch(self.options.arch)
-        if self.setting.base == 'ours':
+        args, images = self.args, self.draw_images()
+        if self.base == 'ours':
             model: torch.nn.Module = ConvMAE(
-                arch=arch,
-                mode=self.mode,
-                img_size=self.options.size,
+                arch=args.arch,
+                mode=args.mode,
+                img_size=args.size,
                 window_block_indexes=self.windows,
-                with_cp=self.setting.cp,
+                with_cp='cp' in self.mods,
             )
         else:
-            row: Mode = resolve_mode(
-                self.mode, arch.depths[2], window_block_indexes=self.windows
+            arch = resolve_arch(args.arch)
+            mode = resolve_mode(
+                args.mode, arch.depths[2], window_block_indexes=self.windows
             )
-            model = DenseConvMAE(arch, row, self.options.size)
-        model = model.to(self.options.device)
+            model = DenseConvMAE(arch, mode, args.size)
+        model = model.to(args.device)
 
         def forward() -> Tensor:
             means = [output.square().mean() for output in model(images)]
             return torch.stack(means).sum()
 
-        return make_workload(model, forward, self.setting, self.options)
+        return self.make_workload(model, forward)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = make_parser(__doc__ or '', BASES, 'ours')
-    parser.add_argument('--mode', choices=USUAL, default='plain')
+    parser = make_parser(__doc__, BASES)
+    add_setting_options(parser)
+    parser.add_argument('--mode', choices=mode_zoo, default='plain')
     args = parser.parse_args(argv)
+    side, batch = USUAL.get(args.mode, DETECTION)
     try:
-        recipes = _recipes(args)
-        title = f'Backbone, mode {args.mode}, {recipes[0].options.describe()}'
-        run_and_report(recipes, args, title, NOTES)
-    except (SettingError, MeasurementError) as error:
+        settings = read_settings(args, list(BASES), (side, side), batch)
+    except ConfigError as error:
         parser.error(str(error))
-    return 0
-
-
-def _recipes(args: argparse.Namespace) -> list[BackboneRecipe]:
-    size, batch = USUAL[args.mode]
-    options = read_options(args, size, batch)
-    return [
-        BackboneRecipe(setting, options, args.mode)
-        for setting in read_settings(args, BASES, ['ours'])
-    ]
+    recipes = [BackboneRecipe(**vars(setting)) for setting in settings]
+    title = f'Backbone, mode {args.mode}, {describe(args)}'
+    return run_and_report(recipes, args, title, NOTES)
 
 
 if __name__ == '__main__':

@@ -21,36 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _measure import (
-    MeasurementError,
-    Seconds,
-    Workload,
-    make_optimizer,
-    measure_memory,
-    time_step,
-)
+from _measure import Workload, make_optimizer
 from _options import (
-    MEMORY_NOTE,
-    check_at_least,
-    check_device,
+    add_model_options,
+    check_numbers,
+    make_parser,
     parse_size,
+    run_and_report,
 )
-from _report import describe_machine, memory_cell, print_table, time_cell
-from _settings import SettingError
 from _targets import draw_targets
 from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
 
-COLUMNS = (
-    'config',
-    'size, px',
-    'batch',
-    'dtype',
-    'peak GiB (net)',
-    'seconds: median (min to max)',
-)
+from convmae_mm.errors import ConfigError
+
 DTYPES = {
     'fp32': torch.float32,
     'bf16': torch.bfloat16,
@@ -58,7 +44,6 @@ DTYPES = {
 }
 # as mmengine's AmpOptimWrapper names them; without a name it is float16
 AMP_DTYPES = {None: 'fp16', 'float16': 'fp16', 'bfloat16': 'bf16'}
-NO_MEMORY = 'not enough memory'
 
 
 @dataclass(frozen=True)
@@ -82,9 +67,14 @@ class TrainRecipe:
     accumulates: bool
 
     @property
-    def name(self) -> str:
-        """The file, for errors."""
-        return Path(self.config).stem
+    def labels(self) -> dict[str, str]:
+        """The first cells of its row."""
+        return {
+            'config': Path(self.config).stem,
+            'size, px': f'{self.size[0]} x {self.size[1]}',
+            'batch': str(self.batch),
+            'dtype': self.dtype,
+        }
 
     def build(self) -> Workload:
         """Make the model, one batch and the optimizer."""
@@ -105,12 +95,10 @@ class TrainRecipe:
         return Workload(
             model=model,
             forward=forward,
-            flops_forward=forward,
             images=self.batch,
             device=torch.device(self.device),
             dtype=DTYPES[self.dtype],
             optimizer=make_optimizer(model, self.accumulates),
-            trains=True,
             keeps_gradients=self.accumulates,
         )
 
@@ -125,35 +113,22 @@ def build_model(cfg: Config, size: tuple[int, int]) -> Any:
         return MODELS.build(model)
 
 
-def default_size(cfg: Config) -> tuple[int, int]:
-    """(height, width) that the backbone's tables are stored for."""
-    size = cfg.model.backbone.get('img_size', 224)
-    return (size, size) if isinstance(size, int) else tuple(size)
-
-
 def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
     """What a command line asks for: every config at every size.
 
     Raises:
-        SettingError: For a config that does not train, or wrong numbers.
+        ConfigError: For a config that does not train, or wrong numbers.
     """
-    check_device(args.device)
-    for flag, number, least in (
-        ('--batch', args.batch, 1),
-        ('--threads', args.threads, 1),
-        ('--runs', args.runs, 0),
-        ('--warmup', args.warmup, 0),
-    ):
-        if number is not None:
-            check_at_least(least, flag, number)
+    check_numbers(args)
     recipes = []
     for path in args.configs:
         if not Path(path).is_file():
-            raise SettingError(f'there is no file {path}')
+            raise ConfigError(f'there is no file {path}')
         cfg = Config.fromfile(path)
         if not cfg.get('train_dataloader'):
-            raise SettingError(f'{path} trains nothing')
+            raise ConfigError(f'{path} trains nothing')
         wrapper = cfg.get('optim_wrapper', {})
+        side = cfg.model.backbone.get('img_size', 224)
         recipes += [
             TrainRecipe(
                 path,
@@ -163,16 +138,22 @@ def read_recipes(args: argparse.Namespace) -> list[TrainRecipe]:
                 device=args.device,
                 accumulates=wrapper.get('accumulative_counts', 1) > 1,
             )
-            for size in args.sizes or [default_size(cfg)]
+            for size in args.sizes or [parse_side(side)]
         ]
     return recipes
+
+
+def parse_side(side: int | Sequence[int]) -> tuple[int, int]:
+    """A config's ``img_size`` as (height, width)."""
+    height, width = (side, side) if isinstance(side, int) else side
+    return height, width
 
 
 def read_dtype(wrapper: Mapping[str, Any], device: str) -> str:
     """The dtype in which a config's ``optim_wrapper`` trains.
 
     Raises:
-        SettingError: If that is none of ``DTYPES``.
+        ConfigError: If that is none of ``DTYPES``.
     """
     if 'Amp' not in str(wrapper.get('type')):
         return 'fp32'
@@ -180,84 +161,30 @@ def read_dtype(wrapper: Mapping[str, Any], device: str) -> str:
         return 'bf16'  # as `convmae-mm train` does
     dtype = wrapper.get('dtype')
     if dtype not in AMP_DTYPES:
-        raise SettingError(
+        raise ConfigError(
             f"optim_wrapper's dtype {dtype!r} must be one of "
             f'{list(AMP_DTYPES)}; give --dtype'
         )
     return AMP_DTYPES[dtype]
 
 
-def measure_row(recipe: TrainRecipe, args: argparse.Namespace) -> list[str]:
-    """The row of one recipe, as text, in the order of ``COLUMNS``.
-
-    A step that does not fit says so in its row.
-    """
-    peak, seconds = NO_MEMORY, '-'
-    try:
-        peak = memory_cell(measure_memory(recipe))
-        if args.runs:
-            seconds = time_cell(measure_time(recipe, args))
-    except (MeasurementError, torch.cuda.OutOfMemoryError) as error:
-        print(f'{recipe.name}: {error}', file=sys.stderr)
-    height, width = recipe.size
-    return [
-        recipe.name,
-        f'{height} x {width}',
-        str(recipe.batch),
-        recipe.dtype,
-        peak,
-        seconds,
-    ]
-
-
-def measure_time(recipe: TrainRecipe, args: argparse.Namespace) -> Seconds:
-    workload = recipe.build()
-    for _ in range(args.warmup):
-        workload.step()
-    return Seconds(tuple(time_step(workload) for _ in range(args.runs)))
-
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = make_parser(__doc__)
+    add_model_options(parser)
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
     parser.add_argument(
         '--sizes',
         type=lambda text: [parse_size(size) for size in text.split(',')],
         help='pixels, such as 512,768x1024 (height x width)',
     )
-    parser.add_argument('--batch', type=int, help='pictures in a batch')
     parser.add_argument('--dtype', choices=DTYPES)
-    parser.add_argument(
-        '--runs', type=int, default=3, help='measured steps; 0: memory alone'
-    )
-    parser.add_argument(
-        '--warmup', type=int, default=1, help='steps before those'
-    )
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1')
-    parser.add_argument('--threads', type=int, help="default: torch's own")
-    parser.add_argument(
-        '--markdown', action='store_true', help='print rows for the docs'
-    )
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    parser = make_parser()
     args = parser.parse_args(argv)
     try:
         recipes = read_recipes(args)
-    except SettingError as error:
+    except ConfigError as error:
         parser.error(str(error))
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    rows = [measure_row(recipe, args) for recipe in recipes]
-    title = f'Training steps\n{describe_machine(args.device)}'
-    print_table(title, COLUMNS, rows, [MEMORY_NOTE], markdown=args.markdown)
-    return 1 if any(NO_MEMORY in row for row in rows) else 0
+    return run_and_report(recipes, args, 'Training steps')
 
 
 if __name__ == '__main__':

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
-from benchmark_scripts import BENCHMARK
+from dense_reference import (
+    DecoderSize,
+    DenseConvMAE,
+    DensePretrain,
+    copy_weights,
+)
 from torch import Tensor, nn
 
 from convmae_mm.models.backbones.convmae import ConvMAE
 from convmae_mm.models.selfsup import ConvMAEPretrain
+from convmae_mm.variants import resolve_arch, resolve_mode
 
 DIMS, HEADS = (8, 12, 16), 2
 ARCH = dict(
     embed_dims=DIMS, depths=(1, 2, 3), num_heads=HEADS, mlp_ratios=(2, 2, 3)
 )
 DECODER = dict(embed_dims=16, depth=2, num_heads=4)
-
-
-@pytest.fixture
-def reference(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(BENCHMARK))
-    import reference
-
-    yield reference
-    for name in ('reference', '_dense_blocks'):
-        sys.modules.pop(name, None)
 
 
 def randomise(model: nn.Module) -> None:
@@ -45,7 +39,7 @@ def assert_close(actual: Tensor, expected: Tensor) -> None:
 
 @pytest.mark.parametrize('size', [(224, 224), (96, 160)])
 @pytest.mark.parametrize('num_masks', [1, 4])
-def test_pretraining(reference, size: tuple[int, int], num_masks: int) -> None:
+def test_pretraining(size: tuple[int, int], num_masks: int) -> None:
     torch.manual_seed(0)
     ours = ConvMAEPretrain(
         backbone=dict(type='convmae_mm.ConvMAE', arch=ARCH, img_size=size),
@@ -62,14 +56,14 @@ def test_pretraining(reference, size: tuple[int, int], num_masks: int) -> None:
         num_masks=num_masks,
     )
     randomise(ours)
-    dense = reference.DensePretrain(
+    dense = DensePretrain(
         ours.backbone.arch,
         ours.backbone.settings,
         size,
-        reference.DecoderSize(*DECODER.values()),
+        DecoderSize(*DECODER.values()),
         num_masks=num_masks,
     )
-    reference.copy_weights(ours, dense)
+    copy_weights(ours, dense)
     images = torch.randn(2, 3, *size)
     noise = torch.rand(2, size[0] * size[1] // 256)
     output = ours.run_masked(images, noise)
@@ -100,13 +94,13 @@ def test_pretraining(reference, size: tuple[int, int], num_masks: int) -> None:
         ('vitdet', {'window_block_indexes': (0, 2), 'window_size': 4}),
     ],
 )
-def test_backbone(reference, mode: str, options: dict) -> None:
+def test_backbone(mode: str, options: dict) -> None:
     torch.manual_seed(0)
     size = (96, 144)
     ours = ConvMAE(arch=ARCH, mode=mode, img_size=size, **options)
     randomise(ours)
-    dense = reference.DenseConvMAE(ours.arch, ours.settings, size)
-    reference.copy_weights(ours, dense)
+    dense = DenseConvMAE(ours.arch, ours.settings, size)
+    copy_weights(ours, dense)
     images = torch.randn(2, 3, *size)
     expected, actual = dense.train()(images), ours.train()(images)
     assert len(actual) == len(expected) == (1 if mode == 'vitdet' else 4)
@@ -121,12 +115,10 @@ def test_backbone(reference, mode: str, options: dict) -> None:
     )
 
 
-def test_a_network_of_another_shape_is_refused(reference) -> None:
-    from convmae_mm.variants import resolve_arch, resolve_mode
-
+def test_a_network_of_another_shape_is_refused() -> None:
     ours = ConvMAE(arch=ARCH, img_size=64)
     wider = resolve_arch(ARCH | dict(embed_dims=(8, 12, 24)))
     mode = resolve_mode('plain', 3)
-    dense = reference.DenseConvMAE(wider, mode, (64, 64))
+    dense = DenseConvMAE(wider, mode, (64, 64))
     with pytest.raises(RuntimeError, match='size mismatch'):
-        reference.copy_weights(ours, dense)
+        copy_weights(ours, dense)

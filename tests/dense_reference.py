@@ -1,4 +1,4 @@
-"""The dense algorithm: what the benchmarks measure ``convmae_mm`` against.
+"""The dense algorithm: what ``convmae_mm`` is tested and measured against.
 
 Stages 1 and 2 compute all positions of the image, the mask is multiplied
 before the depthwise convolution, tokens are gathered after stage 2, and
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from _dense_blocks import (
+from dense_blocks import (
     DecomposedAttention,
     DenseAttention,
     DenseBlock,
@@ -29,13 +29,12 @@ from torch import Tensor, nn
 
 from convmae_mm.checkpoint import export_released_state_dict
 from convmae_mm.variants import (
+    PATCH_SIZE,
     Arch,
     LastMap,
     Mode,
     RelativePosition,
 )
-
-PATCH = 16  # pixels along one side of a stage-3 token
 
 
 class DenseConvMAE(nn.Module):
@@ -51,7 +50,7 @@ class DenseConvMAE(nn.Module):
     def __init__(self, arch: Arch, mode: Mode, size: tuple[int, int]) -> None:
         super().__init__()
         self.arch, self.mode = arch, mode
-        self.grid = (size[0] // PATCH, size[1] // PATCH)
+        self.grid = (size[0] // PATCH_SIZE, size[1] // PATCH_SIZE)
         c1, c2, c3 = arch.embed_dims
         self.patch_embed1 = DensePatchEmbed(3, c1, 4)
         self.patch_embed2 = DensePatchEmbed(c1, c2, 2)
@@ -223,7 +222,7 @@ class DensePretrain(DenseConvMAE):
             for _ in range(decoder.depth)
         )
         self.decoder_norm = nn.LayerNorm(channels, eps=1e-6)
-        self.decoder_pred = nn.Linear(channels, PATCH * PATCH * 3)
+        self.decoder_pred = nn.Linear(channels, PATCH_SIZE * PATCH_SIZE * 3)
 
     def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Mask, encode, fuse, decode and compare.
@@ -283,7 +282,9 @@ class DensePretrain(DenseConvMAE):
 
     def _loss(self, pred: Tensor, images: Tensor, masked: Tensor) -> Tensor:
         """Squared error on the masked patches, normalised one by one."""
-        x = images.unflatten(3, (-1, PATCH)).unflatten(2, (-1, PATCH))
+        x = images.unflatten(3, (-1, PATCH_SIZE)).unflatten(
+            2, (-1, PATCH_SIZE)
+        )
         target = x.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
         mean = target.mean(dim=-1, keepdim=True)
         variance = target.var(dim=-1, keepdim=True)
@@ -306,7 +307,7 @@ def copy_weights(ours: nn.Module, dense: DenseConvMAE) -> None:
     variant, prefix = 'backbone', 'backbone.'
     if isinstance(dense, DensePretrain):
         variant, prefix = 'pretrain', ''
-    height, width = (PATCH * side for side in dense.grid)
+    height, width = (PATCH_SIZE * side for side in dense.grid)
     exported = export_released_state_dict(
         {f'{prefix}{name}': x for name, x in ours.state_dict().items()},
         variant,
