@@ -116,11 +116,11 @@ def test_training_counts_three_forward_passes_and_a_table_is_drawn() -> None:
 def test_data_of_generated_pictures() -> None:
     output = succeed(
         'data',
-        *('--sizes', '48x64,1200x1300', '--files', 1, '--runs', 2),
+        *('--sizes', '1200x1300', '--files', 1, '--runs', 2),
         *('--markdown', '--feed', 500),
     )
     rows = read_table(output)
-    assert [row['min_side'] for row in rows] == ['-', '579'] * 2
+    assert [row['min_side'] for row in rows] == ['-', '579']
     for row in rows:
         pipeline = first_number(row['ms'])  # 'ms with ...' is the later one
         rate = first_number(row['images/s'])
@@ -128,7 +128,7 @@ def test_data_of_generated_pictures() -> None:
         cores = first_number(row['cores'])
         assert cores == pytest.approx(500 * pipeline / 1e3, rel=0.02, abs=0.06)
     # half the size: a quarter of the pixels to hold
-    assert first_number(rows[3]['peak']) < first_number(rows[2]['peak'])
+    assert first_number(rows[1]['peak']) < first_number(rows[0]['peak'])
 
 
 def test_data_of_a_folder(tmp_path: Path) -> None:

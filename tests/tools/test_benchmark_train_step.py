@@ -22,14 +22,13 @@ def test_configs_of_every_kind_take_a_step() -> None:
         'train_step',
         *(QUICK / f'{name}.py' for name in names),
         *('--sizes', '64x96', '--batch', 2, '--runs', 1, '--threads', 1),
-        '--markdown',
+        *('--markdown', '--no-memory'),
     )
     rows = read_table(output)
     assert [row['config'] for row in rows] == names
     for row in rows:
         assert (row['size,'], row['batch']) == ('64 x 96', '2')
         assert row['dtype'] == 'fp32'
-        assert net_peak(row) > 0.01
         assert first_number(row['seconds']) > 0
 
 
@@ -53,7 +52,7 @@ def test_memory_alone_at_the_config_s_own_batch_and_precision(
         assert (row['batch'], row['dtype']) == ('3', 'bf16')
         assert 'seconds' not in row
     small, large = map(net_peak, rows)
-    assert large > small
+    assert large > small > 0.01
 
 
 def net_peak(row: dict[str, str]) -> float:
