@@ -47,11 +47,19 @@ COMMANDS = {
         'inspect',
         'Say what a checkpoint holds, released or ours, and how to use it.',
     ),
-    'new': (
-        'new',
-        'Look at your data and write a config that fits them and this '
-        'machine.',
+    'new classifier': (
+        '_new_classifier',
+        'Write a config for folders of classes.',
     ),
+    'new detector': (
+        '_new_detector',
+        'Write a config for boxes or masks in COCO form.',
+    ),
+    'new encoder': (
+        '_new_encoder',
+        'Write a config for pictures without labels.',
+    ),
+    'new segmentor': ('_new_segmentor', 'Write a config for label maps.'),
     'predict': (
         'predict',
         'Predict on pictures, folders and videos: drawn pictures and a file '
@@ -74,7 +82,9 @@ COMMANDS = {
 }
 GROUPS = {
     'data': 'Check a data set, or measure the mean and deviation of its '
-    'pictures.'
+    'pictures.',
+    'new': 'Look at your data and write a config that fits them and this '
+    'machine.',
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convmae_mm.errors import ConfigError
 
-from .new import (
+from ._new import (
     add_boxes,
     add_class_folders,
     add_images,
@@ -70,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
             'DIR for a segmentor, --folders DIR for a classifier; got '
             f'{" and ".join(f"--{x}" for x in named) or "none"}'
         )
-    if args.images is None and named != ['folders']:
-        raise ConfigError(f'--{named[0]} wants --images, its pictures')
     run(
         Run(
             data=data_from_options(LABELS[named[0]], options),

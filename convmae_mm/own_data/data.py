@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -247,9 +247,20 @@ KINDS: tuple[Any, ...] = (Pictures, Boxes, Maps, ClassFolders)
 
 
 def data_from_options(task: str, options: Mapping[str, Any]) -> Data:
-    """The data of a task, from options of the command line."""
+    """The data of a task, from options of the command line.
+
+    Raises:
+        ConfigError: If one is missing.
+    """
     kind = next(x for x in KINDS if x.task == task)
     given = {x.name: options.get(x.name) for x in fields(kind)}
+    missing = [
+        f'--{x.name.replace("_", "-")}'
+        for x in fields(kind)
+        if x.default is MISSING and given[x.name] is None
+    ]
+    if missing:
+        raise ConfigError(f'a {task} wants {" and ".join(missing)} too')
     if 'classes' in given:
         given['classes'] = tuple(given['classes'] or ())
     return kind(**given)

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from convmae_mm.apis.load import RUN_FILE
 from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
@@ -29,7 +30,6 @@ from .new import new_command, shown, train_command, write_config
 from .process import run_command
 from .recipe import VALIDATIONS
 
-RUN_FILE = 'run.json'
 # On a CPU, without another wish; a GPU trains as long as the data suggest.
 CPU_MINUTES = 20.0
 # Of the time, what pretraining gets; each start of the task shares the rest.
@@ -279,8 +279,9 @@ class _Runner:
         scores: dict[str, float] = json.loads(out.read_text('utf-8'))
         if name == self.order.data.task:
             self.record.update(
-                config=str(config),
-                checkpoint=str(_best(folder)),
+                # below the folder of the run, which may be moved
+                config=config.name,
+                checkpoint=f'{name}/{_best(folder).name}',
                 scores=scores,
             )
         return scores
@@ -345,7 +346,7 @@ class _Runner:
         self.console.print(
             f'Time: {format_duration(self.record.seconds)}\n'
             f'Config: {work_dir / task}.py\n'
-            f'Checkpoint: {self.record.content["checkpoint"]}\n'
+            f'Checkpoint: {work_dir / self.record.content["checkpoint"]}\n'
             f'Next: convmae-mm predict {work_dir} NEW_PICTURES',
             highlight=False,
         )

@@ -42,8 +42,10 @@ def test_run_says_what_to_predict_with(
     work_dir, _ = finished
     content = json.loads((work_dir / 'run.json').read_text('utf-8'))
     assert content['task'] == 'detector'
-    assert Path(content['config']).is_file()
-    assert Path(content['checkpoint']).name.startswith('best_')
+    assert (work_dir / content['config']).is_file()
+    best = work_dir / content['checkpoint']
+    assert best.is_file()
+    assert best.name.startswith('best_')
     assert 'coco/bbox_mAP' in content['scores']
 
 

@@ -1,4 +1,4 @@
-"""Look at your data and write a config that fits them and this machine."""
+"""Look at your data and write a config: what all tasks share."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ from pathlib import Path
 ARCHS = ('tiny', 'small', 'base')
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    tasks = parser.add_subparsers(dest='task', metavar='task', required=True)
-    for task, add in DATA_ARGUMENTS.items():
-        summary = SUMMARIES[task]
-        command = tasks.add_parser(task, help=summary, description=summary)
-        add(command, required=True)
-        if task in ('detector', 'segmentor'):
-            add_images(command, required=True)
-        add_wishes(command)
-        command.add_argument(
-            '--encoder',
-            metavar='FILE',
-            help='weights to start from: yours or released ones',
-        )
-        command.add_argument(
-            '--iters', type=int, help='steps, instead of a sensible number'
-        )
-        command.add_argument('--batch-size', type=int, help='pictures a step')
-        command.add_argument(
-            '--out',
-            type=Path,
-            default=Path(f'{task}.py'),
-            metavar='FILE',
-            help='the config (default: %(default)s)',
-        )
+def configure_task(parser: argparse.ArgumentParser, task: str) -> None:
+    """Declare the arguments of ``convmae-mm new TASK``, but for its data."""
+    add_wishes(parser)
+    parser.add_argument(
+        '--encoder',
+        metavar='FILE',
+        help='weights to start from: yours or released ones',
+    )
+    parser.add_argument(
+        '--iters', type=int, help='steps, instead of a sensible number'
+    )
+    parser.add_argument('--batch-size', type=int, help='pictures a step')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path(f'{task}.py'),
+        metavar='FILE',
+        help='the config (default: %(default)s)',
+    )
+
+
+def run_task(args: argparse.Namespace, task: str) -> int:
+    """Write a config and say how to train it."""
+    from convmae_mm.own_data.data import data_from_options
+    from convmae_mm.own_data.new import wishes_from_options, write_config
+
+    options = vars(args)
+    data = data_from_options(task, options)
+    write_config(data, args.out, wishes_from_options(options), args.encoder)
+    print(f'{args.out} is written; now: convmae-mm train {args.out}')
+    return 0
 
 
 def add_wishes(parser: argparse._ActionsContainer) -> None:
@@ -59,27 +64,21 @@ def add_wishes(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_pictures(
-    parser: argparse._ActionsContainer, required: bool = False
-) -> None:
+def add_pictures(parser: argparse._ActionsContainer) -> None:
     """Pictures without labels."""
     parser.add_argument(
         '--pictures',
         type=Path,
-        required=required,
         metavar='DIR',
         help='pictures without labels, nested as you like',
     )
 
 
-def add_boxes(
-    parser: argparse._ActionsContainer, required: bool = False
-) -> None:
+def add_boxes(parser: argparse._ActionsContainer) -> None:
     """COCO files."""
     parser.add_argument(
         '--coco',
         type=Path,
-        required=required,
         metavar='FILE',
         help='annotations in COCO form, boxes with or without masks',
     )
@@ -91,14 +90,11 @@ def add_boxes(
     )
 
 
-def add_maps(
-    parser: argparse._ActionsContainer, required: bool = False
-) -> None:
+def add_maps(parser: argparse._ActionsContainer) -> None:
     """Label maps."""
     parser.add_argument(
         '--labels',
         type=Path,
-        required=required,
         metavar='DIR',
         help='label maps, one for each picture, of the same name',
     )
@@ -126,14 +122,11 @@ def add_maps(
     )
 
 
-def add_class_folders(
-    parser: argparse._ActionsContainer, required: bool = False
-) -> None:
+def add_class_folders(parser: argparse._ActionsContainer) -> None:
     """A folder for each class."""
     parser.add_argument(
         '--folders',
         type=Path,
-        required=required,
         metavar='DIR',
         help='pictures, in one folder for each class',
     )
@@ -145,14 +138,11 @@ def add_class_folders(
     )
 
 
-def add_images(
-    parser: argparse._ActionsContainer, required: bool = False
-) -> None:
+def add_images(parser: argparse._ActionsContainer) -> None:
     """Pictures with labels."""
     parser.add_argument(
         '--images',
         type=Path,
-        required=required,
         metavar='DIR',
         help='the pictures with annotations',
     )
@@ -162,29 +152,3 @@ def add_images(
         metavar='DIR',
         help='those for validation (default: --images)',
     )
-
-
-DATA_ARGUMENTS = {
-    'encoder': add_pictures,
-    'detector': add_boxes,
-    'segmentor': add_maps,
-    'classifier': add_class_folders,
-}
-SUMMARIES = {
-    'encoder': 'pretrain on pictures without labels',
-    'detector': 'Mask R-CNN or, where there are no masks, Faster R-CNN',
-    'segmentor': 'UperNet on label maps',
-    'classifier': 'a class for each picture',
-}
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write a config and say how to train it."""
-    from convmae_mm.own_data.data import data_from_options
-    from convmae_mm.own_data.new import wishes_from_options, write_config
-
-    options = vars(args)
-    data = data_from_options(args.task, options)
-    write_config(data, args.out, wishes_from_options(options), args.encoder)
-    print(f'{args.out} is written; now: convmae-mm train {args.out}')
-    return 0
