@@ -252,7 +252,8 @@ def _shared(
     task = TASKS[name]
     sizes = SIZES[wishes.arch, machine.gpu]
     batch = wishes.batch_size or sizes.batches[list(TASKS).index(name)]
-    length = find_length(task, pictures, batch, machine.gpu, wishes.iters)
+    step = batch * max(1, machine.gpus)
+    length = find_length(task, pictures, step, machine.gpu, wishes.iters)
     arch = arch_zoo[wishes.arch]
     statistics = f'mean and deviation of {facts.looked_at} of them'
     mean, std = facts.mean, facts.std

@@ -17,18 +17,23 @@ class Machine:
 
     Attributes:
         cores: That this process may use.
-        gpu: Whether there is one.
+        gpus: How many of them.
         amp: Where bfloat16 pays: 'gpu', 'cpu' or '' for nowhere.
     """
 
     cores: int
-    gpu: bool
+    gpus: int
     amp: str
+
+    @property
+    def gpu(self) -> bool:
+        """Whether there is one."""
+        return self.gpus > 0
 
     @property
     def workers(self) -> int:
         """Processes that load data; a CPU needs its cores for the model."""
-        share = self.cores - 1 if self.gpu else self.cores // 2
+        share = self.cores // (self.gpus or 2)
         return max(1, min(MOST_WORKERS, share))
 
 
@@ -43,12 +48,12 @@ def this_machine() -> Machine:
     """The machine that runs this process."""
     import torch
 
-    gpu = torch.cuda.is_available()
-    if gpu:
+    gpus = torch.cuda.device_count()
+    if gpus:
         amp = 'gpu' if torch.cuda.is_bf16_supported() else ''
     else:
         amp = 'cpu' if cpu_has_bf16() else ''
-    return Machine(count_cores(), gpu, amp)
+    return Machine(count_cores(), gpus, amp)
 
 
 def cpu_has_bf16(cpuinfo: Path = Path('/proc/cpuinfo')) -> bool:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from convmae_mm.apis.load import find_checkpoint
 from convmae_mm.errors import ConfigError
 
 from .configs import Wishes
 from .data import Data
 from .encoder_file import look_at_encoder
-from .machine import this_machine
+from .machine import Machine, this_machine
 
 WISHES = ('arch', 'iters', 'batch_size', 'img_size', 'seed')
 
@@ -50,7 +51,8 @@ def write_config(
         data: What to train on.
         out: The config; lists of the splits go beside it.
         wishes: What the data do not say.
-        encoder: A checkpoint to start from, None for none.
+        encoder: A checkpoint to start from, or the folder of a training;
+            None for none.
 
     Raises:
         DataError: For what would stop a training, or spoil it.
@@ -60,7 +62,7 @@ def write_config(
     """
     weights = None
     if encoder is not None:
-        weights = look_at_encoder(encoder)
+        weights = look_at_encoder(find_checkpoint(encoder))
         if weights.arch != wishes.arch:
             raise ConfigError(
                 f'{encoder} holds an encoder of arch {weights.arch!r}, not '
@@ -80,12 +82,14 @@ def write_config(
     return out
 
 
-def train_command(config: Path, work_dir: Path) -> list[str]:
-    """The command that trains a config, or continues to."""
-    return [
-        *('convmae-mm', 'train', str(config)),
-        *('--work-dir', str(work_dir), '--resume'),
-    ]
+def train_command(config: Path, work_dir: Path, machine: Machine) -> list[str]:
+    """The command that trains a config, or continues to; on all GPUs."""
+    command = ['convmae-mm', 'train', str(config)]
+    command += ['--work-dir', str(work_dir), '--resume']
+    if machine.gpus < 2:
+        return command
+    launcher = ['torchrun', f'--nproc-per-node={machine.gpus}', '--no-python']
+    return [*launcher, *command, '--launcher', 'pytorch']
 
 
 def shown(command: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from convmae_mm.apis.load import RUN_FILE
+from convmae_mm.apis.load import RUN_FILE, find_checkpoint
 from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
@@ -171,8 +171,10 @@ class _Runner:
                 step.update(self._new(name, data, config))
         with self._step(name) as step:
             if step is not None:
-                self._command(name, train_command(config, folder))
-                step['checkpoint'] = str(_best(folder))
+                self._command(
+                    name, train_command(config, folder, self.machine)
+                )
+                step['checkpoint'] = str(find_checkpoint(folder))
         if name == 'encoder':
             return
         with self._step(f'{name} scores') as step:
@@ -237,7 +239,7 @@ class _Runner:
             'default_hooks.checkpoint.interval=1000000',
             'default_hooks.checkpoint.save_last=False',
         ]
-        command = train_command(config, folder / 'timed')
+        command = train_command(config, folder / 'timed', self.machine)
         if cfg.get('val_cfg') is not None:
             command.append('--no-validate')
             changes.append('default_hooks.checkpoint.save_best=None')
@@ -273,7 +275,12 @@ class _Runner:
         self, name: str, config: Path, folder: Path
     ) -> dict[str, float]:
         out = folder / 'scores.json'
-        command = ['convmae-mm', 'test', str(config), str(_best(folder))]
+        command = [
+            'convmae-mm',
+            'test',
+            str(config),
+            str(find_checkpoint(folder)),
+        ]
         command += ['--work-dir', str(folder), '--out', str(out)]
         self._command(f'{name}_scores', command)
         scores: dict[str, float] = json.loads(out.read_text('utf-8'))
@@ -281,7 +288,7 @@ class _Runner:
             self.record.update(
                 # below the folder of the run, which may be moved
                 config=config.name,
-                checkpoint=f'{name}/{_best(folder).name}',
+                checkpoint=f'{name}/{find_checkpoint(folder).name}',
                 scores=scores,
             )
         return scores
@@ -356,14 +363,6 @@ def _in_words(line: ProgressLine) -> str:
     text = f'{line.phase} {line.done}/{line.total}'
     text += f', {format_duration(line.eta_seconds)} to go'
     return text if line.loss is None else f'{text}, loss {line.loss:.3f}'
-
-
-def _best(folder: Path) -> Path:
-    """The best checkpoint of a training, the last one where none is."""
-    best = sorted(folder.glob('best_*.pth'), key=lambda x: x.stat().st_mtime)
-    if best:
-        return best[-1]
-    return folder / Path((folder / 'last_checkpoint').read_text('utf-8')).name
 
 
 def _check_same(order: Run, record: RunFile) -> None:

@@ -134,7 +134,7 @@ def test_lengths_fit_the_time(
         minutes=minutes,
     )
     runner = run_module._Runner(
-        order, RunFile(tmp_path), Machine(2, gpu=False, amp=''), None
+        order, RunFile(tmp_path), Machine(cores=2, gpus=0, amp=''), None
     )
     monkeypatch.setattr(runner, '_time', lambda config: (300, 0.1, 1.0))
     steps = runner._iters('encoder', order.pictures, None)
