@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from own_sets import write_class_folders, write_coco, write_pictures
 
 from convmae_mm.cli import main
@@ -24,7 +25,7 @@ def finished(
     folder = tmp_path_factory.mktemp('run')
     coco, images = write_coco(folder / 'set')
     command = ['run', '--pictures', images, '--coco', coco]
-    command += ['--images', images, '--img-size', 64]
+    command += ['--images', images, '--img-size', 64, '--compare-scratch']
     work_dir = folder / 'work'
     command += ['--work-dir', work_dir]
     words = [str(x) for x in command]
@@ -58,6 +59,10 @@ def test_detector_starts_from_the_encoder(
     assert str(work_dir / 'encoder' / 'iter_2.pth') in text
     log = (work_dir / 'logs' / 'detector.log').read_text('utf-8')
     assert 'Weights of' in log
+    scratch = Config.fromfile(work_dir / 'detector_scratch.py')
+    assert scratch.model.backbone.init_cfg is None
+    steps = json.loads((work_dir / 'run.json').read_text('utf-8'))['steps']
+    assert 'coco/bbox_mAP' in steps['detector_scratch scores']['scores']
 
 
 @pytest.mark.slow
