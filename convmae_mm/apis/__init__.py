@@ -3,6 +3,7 @@
 from .official import build_from_official
 from .test import run_test, test, testing_config
 from .train import run_training, train, training_config
+from .use_backbone import use_backbone
 
 __all__ = [
     'build_from_official',
@@ -12,4 +13,5 @@ __all__ = [
     'testing_config',
     'train',
     'training_config',
+    'use_backbone',
 ]

@@ -17,6 +17,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
+from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
 
@@ -63,11 +64,25 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / path.stem)
     cfg.launcher = options.launcher
+    _decay_by_own_layers(cfg)
     fit_loaders(cfg)
     _check_launcher(options.launcher)
     if options.launcher != 'none' and not has_accelerator():
         _distribute_on_cpus(cfg, options.launcher)
     return cfg
+
+
+def _decay_by_own_layers(cfg: Config) -> None:
+    """Exchange a layer-wise decay that knows no ConvMAE, and say so."""
+    backbone = cfg.get('model', {}).get('backbone') or {}
+    if str(backbone.get('type')).split('.')[-1] != 'ConvMAE':
+        return
+    if use_own_decay(cfg.get('optim_wrapper')):
+        print_log(
+            'Layer-wise decay by convmae_mm instead: the constructor that the '
+            'config names gives every block of a ConvMAE the same rate',
+            logger='current',
+        )
 
 
 def _read(path: Path) -> Config:

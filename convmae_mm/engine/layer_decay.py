@@ -14,12 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 NORM_TYPES = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 DECAY_RULES = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
 KNOWN_KEYS = ('layer_decay_rate', *DECAY_RULES, 'custom_keys')
 KNOWN_CUSTOM_KEYS = ('lr_mult', 'decay_mult')
+# Of mmseg and mmdet. They know the layers of their own backbones, and give
+# every block of a ConvMAE the rate of the head.
+FOREIGN_CONSTRUCTORS = (
+    'LayerDecayOptimizerConstructor',
+    'LearningRateDecayOptimizerConstructor',
+)
 
 
 class LayeredBackbone(Protocol):
@@ -80,7 +87,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             one-dimensional parameters).
 
     Raises:
-        ValueError: For an unknown key, a missing or invalid rate, a rule that
+        ConfigError: For an unknown key, a missing or invalid rate, a rule that
             cannot act, and a model without or with several backbones.
 
     Example:
@@ -95,19 +102,19 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         _reject_unknown('paramwise_cfg', self.paramwise_cfg, KNOWN_KEYS)
         rate = self.paramwise_cfg.get('layer_decay_rate')
         if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
-            raise ValueError(
+            raise ConfigError(
                 'paramwise_cfg.layer_decay_rate must be a number in (0, 1], '
                 f'got {rate!r}; for no decay at all leave out "constructor"'
             )
         if self.base_lr is None:
-            raise ValueError('optim_wrapper.optimizer must state "lr"')
+            raise ConfigError('optim_wrapper.optimizer must state "lr"')
         custom_keys = self.paramwise_cfg.get('custom_keys', {})
         for key, rule in custom_keys.items():
             name = f'paramwise_cfg.custom_keys[{key!r}]'
             _reject_unknown(name, rule, KNOWN_CUSTOM_KEYS)
         unusable = [key for key in DECAY_RULES if key in self.paramwise_cfg]
         if self.base_wd is None and unusable:
-            raise ValueError(
+            raise ConfigError(
                 f'{unusable} multiply the weight decay, but '
                 'optim_wrapper.optimizer states no "weight_decay"'
             )
@@ -137,7 +144,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """The groups of ``model``, in the order of the layers.
 
         Raises:
-            ValueError: If there is no single backbone with
+            ConfigError: If there is no single backbone with
                 ``get_layer_depth``, or if a custom key occurs in no name.
         """
         prefix, backbone = find_layered_backbone(model)
@@ -190,7 +197,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if not any(key in name for name in names)
         ]
         if unused:
-            raise ValueError(
+            raise ConfigError(
                 f'paramwise_cfg.custom_keys {unused} occur in no parameter '
                 f'name of {type(model).__name__}: remove or correct them'
             )
@@ -209,6 +216,30 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return optimizer_group
 
 
+def use_own_decay(optim_wrapper: Any) -> bool:
+    """Put our constructor in the place of one that knows no ConvMAE.
+
+    Args:
+        optim_wrapper: Config, changed in place.
+
+    Returns:
+        Whether it named one. As with those, vectors are not decayed.
+    """
+    if not isinstance(optim_wrapper, dict):
+        return False
+    name = str(optim_wrapper.get('constructor', '')).split('.')[-1]
+    if name not in FOREIGN_CONSTRUCTORS:
+        return False
+    rate = optim_wrapper.get('paramwise_cfg', {}).get('decay_rate', 1.0)
+    optim_wrapper['constructor'] = (
+        f'convmae_mm.{LayerDecayOptimWrapperConstructor.__name__}'
+    )
+    optim_wrapper['paramwise_cfg'] = dict(
+        layer_decay_rate=rate, **dict.fromkeys(DECAY_RULES, 0.0)
+    )
+    return True
+
+
 def find_layered_backbone(model: nn.Module) -> tuple[str, LayeredBackbone]:
     """The one backbone that knows its layers, and the prefix of its names.
 
@@ -216,7 +247,7 @@ def find_layered_backbone(model: nn.Module) -> tuple[str, LayeredBackbone]:
     mmpretrain's classifiers do, are passed over for what they contain.
 
     Raises:
-        ValueError: If there is none, or more than one.
+        ConfigError: If there is none, or more than one.
     """
     layered: dict[str, Any] = {
         name: module
@@ -230,7 +261,7 @@ def find_layered_backbone(model: nn.Module) -> tuple[str, LayeredBackbone]:
     ]
     if len(innermost) != 1:
         found = ', '.join(map(repr, innermost)) or 'none'
-        raise ValueError(
+        raise ConfigError(
             'layer-wise decay needs one backbone with get_layer_depth, such '
             f'as ConvMAE, inside {type(model).__name__}; found: {found}'
         )
@@ -296,4 +327,6 @@ def _reject_unknown(
 ) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ValueError(f'{where} has unknown keys {unknown}; known: {known}')
+        raise ConfigError(
+            f'{where} has unknown keys {unknown}; known: {known}'
+        )

@@ -227,6 +227,21 @@ def test_feature_info_speaks_of_what_is_returned() -> None:
     assert info.reduction(1) == [8]
 
 
+def test_a_pyramid_of_torchvision_takes_its_channels() -> None:
+    from torchvision.ops import FeaturePyramidNetwork
+
+    backbone = build()
+    pyramid = FeaturePyramidNetwork(backbone.feature_info.channels(), 6)
+    maps = backbone(torch.randn(1, 3, 64, 96))
+    levels = pyramid(dict(zip('0123', maps, strict=True)))
+    assert [x.shape[1:] for x in levels.values()] == [
+        (6, 16, 24),
+        (6, 8, 12),
+        (6, 4, 6),
+        (6, 2, 3),
+    ]
+
+
 @pytest.mark.parametrize('mode', mode_zoo)
 def test_an_empty_batch_has_empty_maps(mode: str) -> None:
     backbone = build(**all_maps(mode))

@@ -1,0 +1,149 @@
+"""A ConvMAE in configs that were written for other backbones."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from convmae_mm.apis import use_backbone
+from convmae_mm.apis.config import load_config
+from convmae_mm.apis.options import RunOptions
+from convmae_mm.engine.layer_decay import use_own_decay
+from convmae_mm.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tools' / 'analysis'))
+
+import compatibility  # noqa: E402
+
+TINY = (32, 64, 128, 128)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def libraries() -> None:
+    compatibility.prepare('mmdet')
+    compatibility.prepare('mmseg')
+    compatibility.prepare('mmpretrain')
+
+
+def shipped(library: str, family: str) -> Config:
+    config = Config.fromfile(compatibility.families(library)[family])
+    config.default_scope = library
+    return config
+
+
+def test_a_detector_gets_channels_divisor_and_normalisation() -> None:
+    config = shipped('mmdet', 'retinanet')
+    before = copy.deepcopy(config._cfg_dict)
+    changed = use_backbone(
+        config, 'tiny', window_block_indexes=(0,), checkpoint='encoder.pth'
+    )
+    assert config._cfg_dict == before
+    backbone = changed.model.backbone
+    assert backbone.type == 'convmae_mm.ConvMAE'
+    assert backbone.mode == 'detection'
+    assert backbone.init_cfg.checkpoint == 'encoder.pth'
+    assert 'depth' not in backbone
+    assert tuple(changed.model.neck.in_channels) == TINY
+    assert changed.model.data_preprocessor.pad_size_divisor == 32
+    assert changed.model.data_preprocessor.bgr_to_rgb is True
+
+
+def test_a_simple_pyramid_replaces_an_fpn() -> None:
+    changed = use_backbone(
+        shipped('mmdet', 'mask_rcnn'),
+        'tiny',
+        'vitdet',
+        window_block_indexes=(0,),
+    )
+    assert changed.model.neck.type == 'convmae_mm.SimpleFPN'
+    assert changed.model.neck.in_channels == 128
+    assert changed.model.backbone.out_indices == (2,)
+    with pytest.raises(ConfigError, match='ChannelMapper'):
+        use_backbone(shipped('mmdet', 'detr'), 'tiny', 'vitdet')
+
+
+def test_a_segmentor_with_dilations_and_two_heads() -> None:
+    changed = use_backbone(shipped('mmseg', 'pspnet'), 'tiny')
+    model = changed.model
+    assert model.backbone.out_indices == (0, 1, 2, 3)
+    assert (model.decode_head.in_channels, model.decode_head.in_index) == (
+        128,
+        3,
+    )
+    assert model.auxiliary_head.in_channels == 128  # of E3
+    assert model.get('pretrained') is None
+    assert model.data_preprocessor.test_cfg.size_divisor == 32
+
+
+def test_a_classifier_of_tokens_gets_a_pooling_neck() -> None:
+    changed = use_backbone(shipped('mmpretrain', 'deit'), 'tiny')
+    assert changed.model.neck.type == 'mmpretrain.GlobalAveragePooling'
+    assert changed.model.head.in_channels == 128
+    assert changed.model.backbone.out_indices == (2,)
+
+
+@pytest.mark.parametrize(
+    ('library', 'family', 'words'),
+    [
+        ('mmseg', 'cgnet', r'strides \(2, 4, 8\)'),
+        ('mmpretrain', 'simmim', 'ConvMAEPretrain'),
+    ],
+)
+def test_backbones_that_it_cannot_stand_for(
+    library: str, family: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        use_backbone(shipped(library, family), 'tiny')
+
+
+def test_a_config_without_a_backbone_is_refused() -> None:
+    with pytest.raises(ConfigError, match='no backbone'):
+        use_backbone(Config(dict(model=dict(type='X'))))
+
+
+def test_decay_by_the_layers_of_other_backbones_is_exchanged() -> None:
+    optim_wrapper = dict(
+        optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
+        constructor='LayerDecayOptimizerConstructor',
+        paramwise_cfg=dict(num_layers=12, decay_rate=0.75),
+    )
+    assert use_own_decay(optim_wrapper)
+    assert optim_wrapper['constructor'] == (
+        'convmae_mm.LayerDecayOptimWrapperConstructor'
+    )
+    assert optim_wrapper['paramwise_cfg']['layer_decay_rate'] == 0.75
+    assert not use_own_decay(optim_wrapper)
+
+
+def test_training_exchanges_it_too(tmp_path: Path) -> None:
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "model = dict(backbone=dict(type='convmae_mm.ConvMAE'))\n"
+        "optim_wrapper = dict(constructor='LayerDecayOptimizerConstructor',\n"
+        '    paramwise_cfg=dict(num_layers=12, decay_rate=0.9))\n'
+    )
+    cfg = load_config(path, RunOptions())
+    assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.9
+    path.write_text(path.read_text().replace('convmae_mm.ConvMAE', 'BEiT'))
+    cfg = load_config(path, RunOptions())
+    assert cfg.optim_wrapper.paramwise_cfg.decay_rate == 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('library', 'family'),
+    [('mmdet', 'retinanet'), ('mmseg', 'pspnet'), ('mmpretrain', 'deit')],
+)
+def test_a_step_and_a_prediction_also_through_the_branch_of_a_gpu(
+    library: str, family: str
+) -> None:
+    torch.manual_seed(0)
+    path = compatibility.families(library)[family]
+    results = compatibility.examine(library, path)
+    assert results == dict.fromkeys(compatibility.STEPS, 'yes')

@@ -1,0 +1,294 @@
+"""Put a ConvMAE into the families of mmdet, mmseg and mmpretrain, and try.
+
+    python tools/analysis/compatibility.py --write
+    python tools/analysis/compatibility.py mmdet retinanet fcos
+
+One config of each folder is taken as shipped, ``use_backbone`` exchanges its
+backbone by a small ConvMAE, and a training step and a prediction run on random
+pictures: on the CPU, and once more through the branch that the libraries take
+on a GPU. ``--write`` renews ``docs/compatibility.md`` with all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import multiprocessing
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import PropertyMock, patch
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from convmae_mm.apis import use_backbone
+from convmae_mm.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'docs' / 'compatibility.md'
+LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')
+STEPS = ('builds', 'step', 'prediction', 'GPU branch')
+SIDE = 128
+ARCH = dict(
+    embed_dims=(16, 24, 32), depths=(1, 1, 2), num_heads=2, mlp_ratios=(2,) * 3
+)
+# Folders without models of their own, and those that track through videos.
+SKIPPED = {
+    *('_base_', 'common', 'dsdl', 'misc', 'albu_example', 'cityscapes'),
+    *('deepfashion', 'lvis', 'objects365', 'openimages', 'pascal_voc'),
+    *('wider_face', 'v3det', 'crowddet', 'scratch', 'legacy_1.x'),
+    *('selfsup_pretrain', 'strong_baselines', 'timm_example', 'instaboost'),
+    *('simple_copy_paste', 'seesaw_loss', 'resnet_strikes_back', 'gn'),
+    *('gn+ws', 'bytetrack', 'deepsort', 'masktrack_rcnn', 'ocsort'),
+    *('qdtrack', 'reid', 'sort', 'strongsort', 'mask2former_vis', 'clrnet'),
+    *('glip', 'grounding_dino', 'mm_grounding_dino', 'soft_teacher', 'rpn'),
+    *('fast_rcnn',),
+}
+
+
+def families(library: str) -> dict[str, Path]:
+    """Folder -> the config that stands for it, a ResNet-50 if there is one."""
+    package = importlib.import_module(library)
+    folder = Path(package.__file__).parent / '.mim' / 'configs'
+    chosen = {}
+    for place in sorted(folder.iterdir()):
+        configs = sorted(
+            place.glob('*.py'),
+            key=lambda path: (
+                not re.search(r'r(esnet)?-?50', path.name),
+                bool(re.search('caffe|dpool|tta', path.name)),
+                len(path.name),
+            ),
+        )
+        if place.name not in SKIPPED and configs:
+            chosen[place.name] = configs[0]
+    return chosen
+
+
+def prepare(library: str) -> None:
+    """Import all that the library registers."""
+    modules = importlib.import_module(f'{library}.utils')
+    modules.register_all_modules(init_default_scope=False)
+
+
+@contextmanager
+def branch_of_a_gpu() -> Iterator[None]:
+    """Make the libraries believe that CPU tensors lie on a GPU."""
+    attention = importlib.import_module('mmcv.ops.multi_scale_deform_attn')
+    truth = PropertyMock(return_value=True)
+    with (
+        patch.object(torch.Tensor, 'is_cuda', truth, create=True),
+        patch.object(torch.cuda, 'is_available', lambda: True),
+        patch.object(attention, 'IS_CUDA_AVAILABLE', True),
+    ):
+        yield
+
+
+def examine(library: str, path: Path) -> dict[str, str]:
+    """Try one config: 'yes' for each step, or why not."""
+    results: dict[str, str] = {}
+    torch.manual_seed(0)
+    config = Config.fromfile(path)
+    config.default_scope = library
+    hub = MessageHub.get_current_instance()  # what a runner would tell
+    hub.update_info_dict(dict(epoch=0, iter=0, max_epochs=1, max_iters=1))
+    state: dict[str, Any] = {}
+
+    def build() -> None:
+        extra = dict(window_block_indexes=(0,)) if library == 'mmdet' else {}
+        changed = use_backbone(config, ARCH, img_size=SIDE, **extra)
+        # small pictures stay small
+        for part in (changed, changed.model):
+            preprocessor = part.get('data_preprocessor') or {}
+            if 'batch_augments' in preprocessor:
+                preprocessor['batch_augments'] = None
+            if 'size' in preprocessor:
+                preprocessor['size'] = (SIDE, SIDE)
+        text = re.sub('SyncBN', 'BN', changed.pretty_text)
+        changed = Config.fromstring(text, '.py')
+        with DefaultScope.overwrite_default_scope(library):
+            state['model'] = MODELS.build(changed.model)
+            state['model'].init_weights()
+        state['model'].data_preprocessor.to('cpu')
+
+    def step() -> None:
+        train_step(state['model'], batch(library, state['model']))
+
+    def predict() -> None:
+        model = state['model'].eval()
+        with torch.no_grad():
+            inputs = batch(library, model)
+            data = model.data_preprocessor(inputs, False)
+            model(**data, mode='predict')
+
+    def on_gpu() -> None:
+        with branch_of_a_gpu():
+            step()
+            predict()
+
+    actions: tuple[Callable[[], None], ...] = (build, step, predict, on_gpu)
+    for name, action in zip(STEPS, actions, strict=True):
+        try:
+            with redirect_stdout(StringIO()), warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                action()
+            results[name] = 'yes'
+        except Exception as error:
+            words = ' '.join(str(error).split())[:110]
+            results[name] = f'{type(error).__name__}: {words}'
+            if name == 'builds':
+                break
+    return results
+
+
+def train_step(model: nn.Module, inputs: dict[str, Any]) -> None:
+    """One step of SGD; the backbone has to learn something."""
+    model.train()
+    data = model.data_preprocessor(inputs, True)
+    losses = model(**data, mode='loss')
+    total, _ = model.parse_losses(losses)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    total.backward()
+    gradients = [
+        parameter.grad
+        for name, parameter in model.named_parameters()
+        if 'backbone.' in name and parameter.grad is not None
+    ]
+    if not any(bool(gradient.abs().sum() > 0) for gradient in gradients):
+        raise AssertionError('no gradient reaches the backbone')
+    if not total.isfinite():
+        raise AssertionError(f'the loss is {total.item()}')
+    optimizer.step()
+
+
+def batch(library: str, model: nn.Module) -> dict[str, Any]:
+    """Two random pictures with all the annotations that a head may want."""
+    if library == 'mmdet':
+        from mmdet.testing import demo_mm_inputs
+
+        return demo_mm_inputs(
+            2,
+            [[3, SIDE, SIDE]] * 2,
+            num_items=[3, 2],
+            num_classes=2,
+            with_mask=True,
+            with_semantic=True,
+        )
+    pictures = [
+        torch.randint(0, 256, (3, SIDE, SIDE), dtype=torch.uint8)
+        for _ in range(2)
+    ]
+    if library == 'mmseg':
+        return {'inputs': pictures, 'data_samples': segmentation_samples()}
+    from mmpretrain.structures import DataSample
+
+    samples = [DataSample().set_gt_label(label) for label in (0, 1)]
+    if 'SelfSup' in type(model.data_preprocessor).__name__:
+        views = torch.stack(pictures).float()
+        return {'inputs': [views, views.flip(3)], 'data_samples': samples}
+    return {'inputs': torch.stack(pictures), 'data_samples': samples}
+
+
+def segmentation_samples() -> list[Any]:
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    samples = []
+    for _ in range(2):
+        shape = (SIDE, SIDE)
+        sample = SegDataSample(
+            metainfo=dict(
+                img_shape=shape, ori_shape=shape, pad_shape=shape, flip=False
+            )
+        )
+        labels: Tensor = torch.randint(0, 2, (1, *shape))
+        sample.gt_sem_seg = PixelData(data=labels)
+        sample.gt_edge_map = PixelData(data=labels.clone())
+        samples.append(sample)
+    return samples
+
+
+def examine_apart(library: str, path: Path, limit: int) -> dict[str, str]:
+    """As ``examine``, in a process of its own that may take ``limit`` s."""
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=lambda: sender.send(examine(library, path)), daemon=True
+    )
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(limit):
+            return receiver.recv()
+        return {'builds': f'not done in {limit} s'}
+    except EOFError:
+        return {'builds': 'the process died'}
+    finally:
+        process.kill()
+        process.join()
+
+
+def page(results: dict[str, dict[str, dict[str, str]]]) -> str:
+    """The table of all families in Markdown."""
+    lines = [
+        '# Compatibility',
+        '',
+        'One config of each folder of the libraries, as shipped but for',
+        '`convmae_mm.apis.use_backbone`: a training step and a prediction on',
+        'a CPU, without compiled ops of mmcv, and once more through the',
+        'branch that the libraries take on GPUs. Written by',
+        '`python tools/analysis/compatibility.py --write`.',
+    ]
+    for library, rows in results.items():
+        good = sum(
+            all(row.get(name) == 'yes' for name in STEPS)
+            for row in rows.values()
+        )
+        lines += ['', f'## {library}: {good} of {len(rows)} in all four', '']
+        lines += [f'| family | {" | ".join(STEPS)} |', '|' + '---|' * 5]
+        for family, row in rows.items():
+            cells = [row.get(name, '-').replace('|', '/') for name in STEPS]
+            lines.append(f'| {family} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('library', nargs='?', choices=LIBRARIES)
+    parser.add_argument('family', nargs='*', help='folders; all by default')
+    parser.add_argument('--write', action='store_true')
+    parser.add_argument('--limit', type=int, default=180, help='seconds each')
+    parser.add_argument('--results', type=Path, help='JSON to go on with')
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    results: dict[str, dict[str, dict[str, str]]] = {}
+    if args.results and args.results.exists():
+        results = json.loads(args.results.read_text())
+    for library in [args.library] if args.library else LIBRARIES:
+        prepare(library)  # once, before processes are forked
+        known = results.setdefault(library, {})
+        for family, path in families(library).items():
+            if family in known or (args.family and family not in args.family):
+                continue
+            known[family] = examine_apart(library, path, args.limit)
+            print(library, family, path.name, known[family], flush=True)
+            if args.results:
+                args.results.write_text(json.dumps(results))
+    if args.write:
+        PAGE.write_text(page(results))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
