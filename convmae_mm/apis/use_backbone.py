@@ -195,6 +195,9 @@ def _choose(strides: tuple[int, ...]) -> tuple[int, ...]:
         return (2,)
     if len(set(strides)) == len(strides) and set(strides) <= set(STRIDES):
         return tuple(STRIDES.index(stride) for stride in strides)
+    if len(strides) == 1:  # the nearest
+        nearest = min(STRIDES, key=lambda stride: abs(stride - strides[0]))
+        return (STRIDES.index(nearest),)
     if len(strides) == len(STRIDES):  # dilated: the last ones are as large
         return (0, 1, 2, 3)
     raise ConfigError(
@@ -206,32 +209,39 @@ def _choose(strides: tuple[int, ...]) -> tuple[int, ...]:
 def _readers(model: ConfigDict) -> list[Any]:
     """What reads the backbone's maps: the first neck, or else all heads."""
     neck = model.get('neck')
-    necks = neck if isinstance(neck, list) else [neck]
-    first = necks[0]
+    first = neck[0] if isinstance(neck, list) else neck
     if first and any('in_channels' in part for part in _dicts(first)):
         return [first]
     names = 'decode_head auxiliary_head head bbox_head rpn_head'.split()
     names += ['panoptic_head', 'mask_head']
-    return [model[name] for name in names if model.get(name)]
+    heads = [model[name] for name in names if model.get(name)]
+    nested = [x if isinstance(x, list | tuple) else [x] for x in heads]
+    return [head for several in nested for head in several]
 
 
 def _replace_channels(
     reader: Any, old: tuple[int, ...], new: list[int]
 ) -> None:
-    """Exchange every number of channels that is one of the old ones."""
+    """Exchange every number of channels that is one of the old ones.
+
+    A single number inside of a reader counts only beside an ``in_index``:
+    other parts of a head may be as wide by chance.
+    """
     of = dict(zip(old, new, strict=True))
     for part in _dicts(reader):
+        index = part.get('in_index')
         for key in [key for key in part if str(key).endswith('in_channels')]:
             value = part[key]
             if isinstance(value, int) and value in of:
-                index = part.get('in_index')
-                known = isinstance(index, int) and old[index] == value
-                part[key] = new[index] if known else of[value]
+                if isinstance(index, int) and old[index] == value:
+                    part[key] = new[index]
+                elif part is reader or index is not None:
+                    part[key] = of[value]
             elif isinstance(value, list | tuple):
                 if tuple(value) == old:
-                    part[key] = list(new)
+                    part[key] = type(value)(new)
                 elif all(isinstance(v, int) and v in of for v in value):
-                    part[key] = [of[v] for v in value]
+                    part[key] = type(value)(of[v] for v in value)
 
 
 def _use_simple_pyramid(model: ConfigDict, channels: int) -> None:

@@ -17,7 +17,6 @@ import json
 import logging
 import multiprocessing
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -30,7 +29,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import Tensor
 
 from convmae_mm.apis import use_backbone
 from convmae_mm.registry import MODELS
@@ -39,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'compatibility.md'
 LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')
 STEPS = ('builds', 'step', 'prediction', 'GPU branch')
-SIDE = 128
+SIDES = (64, 128)  # of the pictures; the larger ones where these fail
+QUERIES = 100  # of transformers; no more than cells of a map
 ARCH = dict(
     embed_dims=(16, 24, 32), depths=(1, 1, 2), num_heads=2, mlp_ratios=(2,) * 3
 )
@@ -60,7 +60,7 @@ SKIPPED = {
 def families(library: str) -> dict[str, Path]:
     """Folder -> the config that stands for it, a ResNet-50 if there is one."""
     package = importlib.import_module(library)
-    folder = Path(package.__file__).parent / '.mim' / 'configs'
+    folder = Path(package.__path__[0]) / '.mim' / 'configs'
     chosen = {}
     for place in sorted(folder.iterdir()):
         configs = sorted(
@@ -97,6 +97,15 @@ def branch_of_a_gpu() -> Iterator[None]:
 
 def examine(library: str, path: Path) -> dict[str, str]:
     """Try one config: 'yes' for each step, or why not."""
+    for side in SIDES:
+        results = examine_at(library, path, side)
+        if results['builds'] != 'yes' or set(results.values()) == {'yes'}:
+            break
+    return results
+
+
+def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
+    """As ``examine``, with pictures of one size."""
     results: dict[str, str] = {}
     torch.manual_seed(0)
     config = Config.fromfile(path)
@@ -106,15 +115,19 @@ def examine(library: str, path: Path) -> dict[str, str]:
     state: dict[str, Any] = {}
 
     def build() -> None:
-        extra = dict(window_block_indexes=(0,)) if library == 'mmdet' else {}
-        changed = use_backbone(config, ARCH, img_size=SIDE, **extra)
+        extra: dict[str, Any] = {}
+        if library == 'mmdet':
+            extra['window_block_indexes'] = (0,)
+        changed = use_backbone(config, ARCH, img_size=side, **extra)
+        if 'num_queries' in changed.model:
+            changed.model.num_queries = QUERIES
         # small pictures stay small
         for part in (changed, changed.model):
             preprocessor = part.get('data_preprocessor') or {}
             if 'batch_augments' in preprocessor:
                 preprocessor['batch_augments'] = None
             if 'size' in preprocessor:
-                preprocessor['size'] = (SIDE, SIDE)
+                preprocessor['size'] = (side, side)
         text = re.sub('SyncBN', 'BN', changed.pretty_text)
         changed = Config.fromstring(text, '.py')
         with DefaultScope.overwrite_default_scope(library):
@@ -123,12 +136,12 @@ def examine(library: str, path: Path) -> dict[str, str]:
         state['model'].data_preprocessor.to('cpu')
 
     def step() -> None:
-        train_step(state['model'], batch(library, state['model']))
+        train_step(state['model'], batch(library, state['model'], side))
 
     def predict() -> None:
         model = state['model'].eval()
         with torch.no_grad():
-            inputs = batch(library, model)
+            inputs = batch(library, model, side)
             data = model.data_preprocessor(inputs, False)
             model(**data, mode='predict')
 
@@ -152,7 +165,7 @@ def examine(library: str, path: Path) -> dict[str, str]:
     return results
 
 
-def train_step(model: nn.Module, inputs: dict[str, Any]) -> None:
+def train_step(model: Any, inputs: dict[str, Any]) -> None:
     """One step of SGD; the backbone has to learn something."""
     model.train()
     data = model.data_preprocessor(inputs, True)
@@ -172,25 +185,25 @@ def train_step(model: nn.Module, inputs: dict[str, Any]) -> None:
     optimizer.step()
 
 
-def batch(library: str, model: nn.Module) -> dict[str, Any]:
+def batch(library: str, model: Any, side: int) -> dict[str, Any]:
     """Two random pictures with all the annotations that a head may want."""
     if library == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
         return demo_mm_inputs(
             2,
-            [[3, SIDE, SIDE]] * 2,
+            [[3, side, side]] * 2,
             num_items=[3, 2],
             num_classes=2,
             with_mask=True,
             with_semantic=True,
         )
     pictures = [
-        torch.randint(0, 256, (3, SIDE, SIDE), dtype=torch.uint8)
+        torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
         for _ in range(2)
     ]
     if library == 'mmseg':
-        return {'inputs': pictures, 'data_samples': segmentation_samples()}
+        return {'inputs': pictures, 'data_samples': segmentation_samples(side)}
     from mmpretrain.structures import DataSample
 
     samples = [DataSample().set_gt_label(label) for label in (0, 1)]
@@ -200,13 +213,13 @@ def batch(library: str, model: nn.Module) -> dict[str, Any]:
     return {'inputs': torch.stack(pictures), 'data_samples': samples}
 
 
-def segmentation_samples() -> list[Any]:
+def segmentation_samples(side: int) -> list[Any]:
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
     samples = []
     for _ in range(2):
-        shape = (SIDE, SIDE)
+        shape = (side, side)
         sample = SegDataSample(
             metainfo=dict(
                 img_shape=shape, ori_shape=shape, pad_shape=shape, flip=False
@@ -291,4 +304,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
