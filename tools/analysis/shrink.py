@@ -10,7 +10,7 @@ are DigitScenes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def shrink_config(
             f'default_scope={scope!r} must be one of {sorted(DATA_CONFIGS)}'
         )
     small = unformatted(cfg)
-    small.model = shrink_model(small.model, scope)
+    small.model = shrink_model(small.model, _count_classes(scope))
     _replace_checkpoint(small.model, encoder)
     for key in LOADERS:
         if small.get(key):
@@ -145,14 +145,15 @@ def starting_checkpoint(model: Any) -> str | None:
     return next(found, None)
 
 
-def shrink_model(model: Mapping[str, Any], scope: str) -> ConfigDict:
+def shrink_model(
+    model: Mapping[str, Any], classes: int | None = None
+) -> ConfigDict:
     """A copy of a model's config with a narrow network.
 
     Args:
         model: Config with a ConvMAE as ``backbone``.
-        scope: Library of the model: 'mmdet', 'mmseg' or 'mmpretrain'.
+        classes: How many it shall tell apart; by default as many as it does.
     """
-    classes = _count_classes(scope)
     known = {
         part[key] for part in _parts(model) for key in CLASS_KEYS & set(part)
     }
@@ -163,8 +164,8 @@ def shrink_model(model: Mapping[str, Any], scope: str) -> ConfigDict:
         if key in WIDTHS:
             return _map_numbers(value, lambda x: max(x // factor, min(x, 16)))
         if key in CLASS_KEYS:
-            return classes
-        if key == 'class_weight' and value:
+            return classes or value
+        if key == 'class_weight' and value and classes:
             # one for each class, and perhaps one for none of them
             none = value[-1:] if len(value) - 1 in known else []
             return [*value[:classes], *none]
@@ -190,7 +191,7 @@ def shrink_loader(
     Args:
         loader: Config of a data loader.
         data_root: Folder of a DigitScenes data set.
-        scope: As for :func:`shrink_model`.
+        scope: Library of the data: 'mmdet', 'mmseg' or 'mmpretrain'.
         count: Number of batches.
     """
     small = ConfigDict(copy.deepcopy(dict(loader)))
@@ -203,11 +204,16 @@ def shrink_loader(
     small.dataset = ConfigDict(
         copy.deepcopy(dict(replacement.dataset)),
         data_root=f'{data_root}/',
-        pipeline=_walk(dataset.pipeline, _shrink_item),
+        pipeline=shrink_transforms(dataset.pipeline),
         indices=BATCH * count,
     )
     small.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
     return small
+
+
+def shrink_transforms(pipeline: Sequence[Any]) -> Any:
+    """A copy of transforms' configs with smaller sizes."""
+    return _walk(pipeline, _shrink_item)
 
 
 def _data_config(scope: str | None) -> Config:

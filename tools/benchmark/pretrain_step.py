@@ -86,19 +86,16 @@ class PretrainRecipe(Setting):
         return self.make_workload(model, forward)
 
     def _build_ours(self) -> Any:
-        arch, args = resolve_arch(self.args.arch), self.args
-        decoder = self.decoder
+        args, decoder = self.args, self.decoder
         return ConvMAEPretrain(
             backbone=dict(
                 type='convmae_mm.ConvMAE',
-                arch=arch,
+                arch=args.arch,
                 img_size=args.size,
                 with_cp='cp' in self.mods,
             ),
             neck=dict(
                 type='convmae_mm.ConvMAEPretrainDecoder',
-                in_channels=arch.embed_dims,
-                img_size=args.size,
                 embed_dims=decoder.channels,
                 depth=decoder.depth,
                 num_heads=decoder.heads,
