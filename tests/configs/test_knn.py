@@ -12,7 +12,6 @@ from mmengine.registry import MODELS, init_default_scope
 from shrink import shrink_config
 
 from convmae_mm import apis
-from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 KNN = CONFIGS / 'classification' / 'convmae-base_knn_in1k.py'
@@ -67,13 +66,13 @@ def test_wrong_numbers_are_refused(wrong: dict, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_a_pretraining_is_tested(tmp_path: Path) -> None:
-    data = tmp_path / 'data'
-    generate_digit_scenes(data, train=4, val=4, progress=False)
-    weights = build(PRETRAIN, data).state_dict()
+def test_a_checkpoint_of_a_pretraining_is_tested(
+    scenes: Path, tmp_path: Path
+) -> None:
+    weights = build(PRETRAIN, scenes).state_dict()
     checkpoint = tmp_path / 'pretraining.pth'
     torch.save(dict(state_dict=weights), checkpoint)
     config = tmp_path / KNN.name
-    shrink_config(Config.fromfile(KNN), data).dump(config)
+    shrink_config(Config.fromfile(KNN), scenes).dump(config)
     scores = apis.test(config, checkpoint, work_dir=tmp_path / 'work')
     assert 0 <= scores['accuracy/top1'] <= scores['accuracy/top5'] <= 100

@@ -15,7 +15,6 @@ from mmengine.runner import Runner
 from shrink import shrink_config
 
 from convmae_mm.apis.train import AMP_ARGUMENTS
-from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 from convmae_mm.engine import CpuAmpOptimWrapper
 
 ROOT = Path(__file__).parents[2] / 'configs'
@@ -23,13 +22,6 @@ CONFIGS = [
     path for path in sorted(ROOT.rglob('*.py')) if '_base_' not in path.parts
 ]
 TRAINED = [path for path in CONFIGS if '_knn_' not in path.name]
-
-
-@pytest.fixture(scope='module')
-def digit_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp('digit_scenes')
-    generate_digit_scenes(folder, train=4, val=4, progress=False)
-    return folder
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -43,8 +35,8 @@ def one_thread():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
-def test_one_step(path: Path, digit_scenes: Path) -> None:
-    cfg = shrink_config(Config.fromfile(path), digit_scenes)
+def test_one_step(path: Path, scenes: Path) -> None:
+    cfg = shrink_config(Config.fromfile(path), scenes)
     init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from model_stats import main
 from network_cost import PartStatistics, measure
 
@@ -20,19 +17,8 @@ DETECTOR = 'detection/mask-rcnn_convmae-base-mimdet_fpn_lsj-25e_coco.py'
 SEGMENTOR = 'segmentation/upernet_convmae-base_160k_ade20k-512x512.py'
 
 
-@pytest.fixture(autouse=True)
-def log_level():
-    """The tool silences mmengine; other tests read its log."""
-    logger = MMLogger.get_current_instance()
-    before = logger.level
-    with warnings.catch_warnings():
-        yield
-    logger.setLevel(before)
-
-
 def count(name: str, **options) -> dict[str, PartStatistics]:
     cfg = Config.fromfile(CONFIGS / name)
-    logging.getLogger('mmengine').setLevel(logging.ERROR)
     return {part.name: part for part in measure(cfg, **options)}
 
 

@@ -21,21 +21,12 @@ from recipe_settings import parameter_groups, recipe_settings
 from show_recipe import curve
 from shrink import shrink_config
 
-from convmae_mm.datasets.digit_scenes import generate_digit_scenes
-
 PAGE = Path(__file__).parents[2] / 'docs' / 'other_heads.md'
 BLOCKS = dict(
     re.findall(
         r'```python\n# (\S+\.py)\n(.*?)```', PAGE.read_text(), re.DOTALL
     )
 )
-
-
-@pytest.fixture(scope='module')
-def digit_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp('digit_scenes')
-    generate_digit_scenes(folder, train=2, val=1, progress=False)
-    return folder
 
 
 def write(name: str, folder: Path) -> Path:
@@ -48,10 +39,10 @@ def write(name: str, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(BLOCKS))
 def test_a_head_takes_its_loss(
-    name: str, tmp_path: Path, digit_scenes: Path
+    name: str, tmp_path: Path, scenes: Path
 ) -> None:
     cfg = Config.fromfile(write(name, tmp_path))
-    small = shrink_config(cfg, digit_scenes)
+    small = shrink_config(cfg, scenes)
     init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(small.model)).train()

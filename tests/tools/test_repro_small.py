@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import repro_small as tool
-from mmengine.logging import MMLogger
 
 SEGMENTOR = 'upernet_convmae-base_160k_ade20k-512x512'
 PRETRAINING = 'convmae-base_24xb128-amp-coslr-1600e_in1k'
-
-
-@pytest.fixture(autouse=True)
-def log_level():
-    logger = MMLogger.get_current_instance()
-    before = logger.level
-    with warnings.catch_warnings():
-        yield
-    logger.setLevel(before)
 
 
 def test_what_a_recipe_starts_from_comes_first() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from published import PUBLISHED
 from recipe_settings import compare, parameter_groups, recipe_settings
 from show_recipe import curve, main
@@ -28,17 +25,6 @@ DIFFERENCES = {
     # we take the mean over all positions, not the first one
     'linear': {'pooling'},
 }
-
-
-@pytest.fixture(autouse=True)
-def log_level():
-    """The tool silences mmengine; other tests read its log."""
-    logger = MMLogger.get_current_instance()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        yield
-    logger.setLevel(before)
 
 
 def test_every_published_recipe_is_shipped():
