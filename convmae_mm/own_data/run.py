@@ -242,7 +242,10 @@ class _Runner:
         command = train_command(config, folder / 'timed', self.machine)
         if cfg.get('val_cfg') is not None:
             command.append('--no-validate')
-            changes.append('default_hooks.checkpoint.save_best=None')
+            changes += [
+                'default_hooks.checkpoint.save_best=None',
+                'custom_hooks.0.begin_iter=0',
+            ]
         self.console.print(
             f'[dim]# {TIMED_STEPS} steps to see how long one takes[/]'
         )

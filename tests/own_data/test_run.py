@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from own_sets import write_class_folders, write_coco, write_pictures
+from rich.console import Console
 
 from convmae_mm.cli import main
 from convmae_mm.own_data import run as run_module
 from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, Pictures
 from convmae_mm.own_data.machine import Machine
+from convmae_mm.own_data.new import write_config
 from convmae_mm.own_data.run import Run, RunFile
 
 
@@ -150,3 +152,19 @@ def test_lengths_fit_the_time(
     else:
         # a minute is left, and most of it goes into starting commands
         assert runner._iters('detector', order.data, None) == 90
+
+
+@pytest.mark.slow
+def test_a_few_steps_are_timed(tmp_path: Path) -> None:
+    """Of a training with averaging and validation, both left out."""
+    coco, images = write_coco(tmp_path / 'set')
+    wishes = Wishes(img_size=64, batch_size=2)
+    order = Run(Boxes(coco, images), None, tmp_path, wishes)
+    machine = Machine(cores=2, gpus=0, amp='')
+    console = Console(quiet=True)
+    runner = run_module._Runner(order, RunFile(tmp_path), machine, console)
+    config = tmp_path / 'timed.py'
+    write_config(order.data, config, wishes)
+    steps, seconds, scored = runner._time(config)
+    assert steps == Config.fromfile(config).train_cfg.max_iters
+    assert 0 < scored < seconds  # one small picture
