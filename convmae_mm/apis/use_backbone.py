@@ -171,8 +171,8 @@ def _measure(backbone: ConfigDict, scope: str) -> Maps:
     channels = config.get('in_channels', 3)
     with explaining(f'the old backbone {config["type"]}'), torch.no_grad():
         module = MODELS.build(config)
-        module.eval()  # returns nothing in some of the libraries
-        maps = module(torch.zeros(1, channels, height, width))
+        # in training, when some return more; two, for norms over a batch
+        maps = module(torch.zeros(2, channels, height, width))
     maps = maps if isinstance(maps, Sequence) else [maps]
     if not all(isinstance(x, torch.Tensor) for x in maps):
         raise ConfigError(

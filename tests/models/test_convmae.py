@@ -242,6 +242,23 @@ def test_a_pyramid_of_torchvision_takes_its_channels() -> None:
     ]
 
 
+def test_features_are_extracted_by_torchvision() -> None:
+    from torchvision.models.feature_extraction import (
+        create_feature_extractor,
+    )
+
+    backbone = build()
+    nodes = {'blocks1.0': 'inner', 'crop_to_picture_3': 'e4'}
+    extractor = create_feature_extractor(backbone, nodes)
+    for size in ((1, 3, 64, 64), (2, 3, 70, 96)):
+        images = torch.randn(size)
+        features = extractor(images)
+        assert torch.equal(features['e4'], backbone(images)[3])
+        e1 = features['inner'].permute(0, 3, 1, 2)
+        height, width = backbone(images)[0].shape[2:]
+        assert torch.equal(e1[:, :, :height, :width], backbone(images)[0])
+
+
 @pytest.mark.parametrize('mode', mode_zoo)
 def test_an_empty_batch_has_empty_maps(mode: str) -> None:
     backbone = build(**all_maps(mode))

@@ -66,6 +66,16 @@ from .feature_info import FeatureInfo
 from .inputs import check_images, check_visible
 from .stage3 import plan_blocks
 
+# torch.fx keeps these as they are: they look at sizes. torchvision's
+# create_feature_extractor can then trace the mode 'plain'.
+for _by_size in (
+    check_images,
+    pad_to_patches,
+    crop_to_picture,
+    resize_positions,
+):
+    torch.fx.wrap(_by_size)
+
 
 @dataclass(frozen=True)
 class VisibleFeatures:
