@@ -2,8 +2,8 @@
 
 ``_convmae_mm_mmcv`` (see there) makes ``mmcv._ext`` of these functions. Their
 names, arguments and meaning are those of mmcv's C++ ops, which write into
-tensors of the caller. They are all that the configs of mmdet, mmseg and
-mmpretrain ask for.
+tensors of the caller. They are what the configs of mmdet, mmseg and mmpretrain
+ask for; docs/installation.md names the few that are refused.
 """
 
 from __future__ import annotations

@@ -7,6 +7,11 @@ formula are those of mmcv's own tests.
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import _convmae_mm_mmcv
+from convmae_mm.ops.mmcv_ops import OPS
 
 _convmae_mm_mmcv.install()
 mmcv_ops = pytest.importorskip('mmcv.ops')
@@ -313,3 +319,35 @@ def test_masks_of_point_wise_attention(kind: str) -> None:
                 expected[:, h * width + w, y, x] = value
     assert torch.equal(layer(masks), expected)
     assert torch.autograd.gradcheck(layer, masks.requires_grad_())
+
+
+# Refused by name: what no config reaches in the modules that are used, and the
+# lanes of CLRNet.
+REFUSED = {
+    *('nms_rotated', 'nms_quadri', 'carafe_naive_forward'),
+    *('carafe_naive_backward', 'line_nms_forward'),
+}
+
+
+@pytest.mark.parametrize('library', ['mmdet', 'mmseg'])
+def test_nothing_that_the_libraries_import_is_missing(library: str) -> None:
+    """By reading their sources, and mmcv's for the ops behind a name."""
+    spec = importlib.util.find_spec(library)
+    assert spec is not None
+    assert spec.origin is not None
+    names: set[str] = set()
+    for path in Path(spec.origin).parent.rglob('*.py'):
+        text = path.read_text(errors='replace')
+        for imported in re.findall(
+            r'from mmcv\.ops(?:\.\w+)? import \(?([\w\s,]+)', text
+        ):
+            names.update(re.findall(r'\w+', imported))
+    needed: set[str] = set()
+    for name in names:
+        module = getattr(getattr(mmcv_ops, name, None), '__module__', '')
+        if module.startswith('mmcv.ops'):
+            source = inspect.getsource(importlib.import_module(module))
+            lists = re.findall(r'load_ext\(\s*\S+,\s*\[(.*?)\]', source, re.S)
+            needed.update(re.findall(r"'(\w+)'", ' '.join(lists)))
+    assert needed
+    assert needed - REFUSED <= set(OPS)
