@@ -150,8 +150,6 @@ def detector_config(
             'width': 64 if tiny else 256,
             'fc_width': 256 if tiny else 1024,
             'rois': 128 if tiny else 512,
-            # FPN's levels are for pictures of 800 px, where 56 is the rule.
-            'finest_scale': max(16, round(56 * side / 800)),
             'mask_convs': 2 if tiny else 4,
             'drop_path': 0.0 if tiny else 0.1,
             'val_batch_size': 4,
