@@ -65,6 +65,11 @@ COMMANDS = {
         'Predict on pictures, folders and videos: drawn pictures and a file '
         'of results.',
     ),
+    'report': (
+        'report',
+        'Show what came of a training: curves, scores of each class, the '
+        'best and the worst pictures.',
+    ),
     'run': (
         'run',
         'Everything in one go: pretrain on pictures, train on labels, score.',

@@ -22,12 +22,12 @@ from convmae_mm.engine.hooks.progress_line import (
     format_duration,
 )
 from convmae_mm.errors import ConfigError, UserError
+from convmae_mm.report.scalars import SCORES_FILE, read_scores
 from convmae_mm.version import __version__
 
 from .board import Board
 from .process import CommandFailedError, run_command
 from .records import RECORDS, Records, StepRecord, settings_key
-from .scalars import SCORES_FILE, read_scores
 from .steps import Step
 from .summary import Plan, count_cores
 

@@ -18,10 +18,11 @@ from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
 )
+from convmae_mm.report.figures import DARK, LIGHT, plot_panels
 from convmae_mm.version import __version__
 
 from .drawing import PALETTE
-from .figures import DARK, LIGHT, loss_panels, plot_losses
+from .figures import loss_panels
 from .own_data import own_data
 from .records import write_text
 from .samples import (
@@ -106,7 +107,7 @@ def collect_report(work_dir: Path) -> Report:
     scores = read_demo_scores(work_dir, plan)
     panels = loss_panels(work_dir)
     losses = {
-        theme.name: plot_losses(panels, theme) for theme in (LIGHT, DARK)
+        theme.name: plot_panels(panels, theme) for theme in (LIGHT, DARK)
     }
     scenes = held_out_scenes(work_dir, _SCENES)
     makers: list[Callable[[Path, Plan, list[Path]], Gallery]] = [

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from convmae_mm.environment import collect_facts
+from convmae_mm.report.scalars import read_scores
 
 from .records import RECORDS, Records, write_json
-from .scalars import read_scores
 from .settings import DemoSettings
 from .steps import (
     DETECTOR,

@@ -113,7 +113,7 @@ def _check_content(demo, text):
     assert '(started 2 times)' in text
     assert 'init_cfg=None' in text
     assert 'my_detector.py' in text
-    from convmae_mm.demo.scalars import read_scores
+    from convmae_mm.report.scalars import read_scores
 
     for name, key, scale in (
         ('detector', 'coco/segm_mAP', 1),

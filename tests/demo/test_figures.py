@@ -10,8 +10,8 @@ from convmae_mm.demo.drawing import (
     draw_instances,
     draw_label_map,
 )
-from convmae_mm.demo.figures import DARK, LIGHT, Panel, plot_losses
-from convmae_mm.demo.scalars import Curve
+from convmae_mm.report.figures import DARK, LIGHT, Panel, plot_panels
+from convmae_mm.report.scalars import Curve
 
 
 def _panels(scale):
@@ -30,7 +30,7 @@ def _pixels(png):
 
 def test_both_themes_show_the_curves_on_their_paper():
     for theme, corner in ((LIGHT, (255, 255, 255)), (DARK, (22, 27, 34))):
-        pixels = _pixels(plot_losses(_panels(1.0), theme))
+        pixels = _pixels(plot_panels(_panels(1.0), theme))
         assert tuple(pixels[0, 0]) == corner
         for line in theme.lines:
             color = [int(line[i : i + 2], 16) for i in (1, 3, 5)]
@@ -38,8 +38,8 @@ def test_both_themes_show_the_curves_on_their_paper():
 
 
 def test_other_numbers_give_another_plot():
-    first = _pixels(plot_losses(_panels(1.0), LIGHT))
-    second = _pixels(plot_losses(_panels(3.0), LIGHT))
+    first = _pixels(plot_panels(_panels(1.0), LIGHT))
+    second = _pixels(plot_panels(_panels(3.0), LIGHT))
     assert first.shape == second.shape
     assert (first != second).any()
 

@@ -40,4 +40,5 @@ def test_the_snippets_run(
             assert main(words) == 0
     content = json.loads(Path('predictions/predictions.json').read_text())
     assert [x['file_name'] for x in content['images']] == ['1.jpg', '2.jpg']
+    assert Path('work_dirs/my_detector/report.html').is_file()
     assert names['e3'].shape == (128, 8, 8)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from convmae_mm.demo.scalars import Curve, read_curve, read_scores
+from convmae_mm.report.scalars import Curve, read_curve, read_scores
 
 
 def _log(folder, start, entries, torn=''):

@@ -70,6 +70,27 @@ def read_scores(folder: Path, epoch: int) -> dict[str, float]:
     return scores
 
 
+def read_validations(folder: Path) -> dict[str, Curve]:
+    """Each score of the validations during a training, by its name.
+
+    Args:
+        folder: mmengine's work directory. A score counts once for each step,
+            as it was last; the steps are epochs, or iterations where the
+            training counts those.
+    """
+    scores: dict[str, dict[int, float]] = {}
+    for entry in _read_scalars(folder):
+        if 'lr' in entry or 'step' not in entry:
+            continue
+        for name, value in entry.items():
+            if name not in ('step', 'time', 'data_time'):
+                scores.setdefault(name, {})[entry['step']] = value
+    return {
+        name: Curve(sorted(values), [values[x] for x in sorted(values)])
+        for name, values in scores.items()
+    }
+
+
 def _read_scalars(folder: Path) -> list[dict]:
     """All entries of all starts, oldest first; a torn last line is left."""
     entries = []
