@@ -25,6 +25,14 @@ COMMANDS = {
         '_data_check',
         'Say what is missing, miscounted or misplaced, and how to mend it.',
     ),
+    'data convert': (
+        '_data_convert',
+        'Turn labels of YOLO, Pascal VOC or labelme into a COCO file.',
+    ),
+    'data split': (
+        '_data_split',
+        'Hold pictures of a COCO file out for validation.',
+    ),
     'data stats': (
         '_data_stats',
         'Measure mean and deviation per channel; print a ready '
@@ -42,6 +50,10 @@ COMMANDS = {
     'doctor': (
         'doctor',
         'Say what is installed, what is wrong with it and how to mend it.',
+    ),
+    'embed': (
+        'embed',
+        'Write a vector for each picture; classes of neighbours, a map.',
     ),
     'inspect': (
         'inspect',
@@ -65,6 +77,10 @@ COMMANDS = {
         'Predict on pictures, folders and videos: drawn pictures and a file '
         'of results.',
     ),
+    'reconstruct': (
+        'reconstruct',
+        'Show what a pretrained network makes of the patches that it sees.',
+    ),
     'report': (
         'report',
         'Show what came of a training: curves, scores of each class, the '
@@ -86,8 +102,8 @@ COMMANDS = {
     ),
 }
 GROUPS = {
-    'data': 'Check a data set, or measure the mean and deviation of its '
-    'pictures.',
+    'data': 'Check, convert or split a data set, or measure the mean and '
+    'deviation of its pictures.',
     'new': 'Look at your data and write a config that fits them and this '
     'machine.',
 }

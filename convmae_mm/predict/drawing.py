@@ -7,6 +7,7 @@ chosen its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,7 +52,7 @@ def draw_objects(
         confidence=objects.scores.astype(np.float32),
         class_id=objects.labels.astype(int),
     )
-    canvas = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    canvas: Any = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     if len(found):
         scale = sv.calculate_optimal_text_scale((size[1], size[0]))
         thickness = sv.calculate_optimal_line_thickness((size[1], size[0]))

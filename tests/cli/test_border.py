@@ -61,6 +61,9 @@ RIGHT = {
     'path': 'pictures',
     'model': 'weights.pth',
     'sources': 'pictures',
+    'kind': 'yolo',
+    'labels': 'pictures',
+    'annotations': 'pictures',
 }
 READING = ('resume', 'ann_file')
 # Options that another needs to act, and those that keep a command short.

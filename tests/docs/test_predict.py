@@ -25,9 +25,10 @@ def test_the_snippets_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained('masks'), 'work_dirs/my_detector')
+    shutil.copytree(trained('pretraining'), 'work_dirs/my_encoder')
     files = sorted((scenes / 'images' / 'val').glob('*.jpg'))
     Path('new_pictures').mkdir()
-    for number, file in enumerate(files[:2], start=1):
+    for number, file in enumerate(files[:3], start=1):
         shutil.copy(file, f'new_pictures/{number}.jpg')
     names: dict = {}
     for kind, block in BLOCK.findall(PAGE.read_text()):
@@ -39,6 +40,10 @@ def test_the_snippets_run(
             assert program == 'convmae-mm'
             assert main(words) == 0
     content = json.loads(Path('predictions/predictions.json').read_text())
-    assert [x['file_name'] for x in content['images']] == ['1.jpg', '2.jpg']
+    assert [x['file_name'] for x in content['images']] == [
+        '1.jpg',
+        '2.jpg',
+        '3.jpg',
+    ]
     assert Path('work_dirs/my_detector/report.html').is_file()
     assert names['e3'].shape == (128, 8, 8)
