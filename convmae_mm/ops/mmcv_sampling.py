@@ -28,10 +28,37 @@ def _convolve(
     from torchvision.ops import deform_conv2d
 
     x, offset, weight = map(at_least_float32, (input, offset, weight))
-    mask = None if mask is None else at_least_float32(mask)
+    rows, columns = (
+        (side + 2 * pad - step * (kernel - 1) - 1) // stride + 1
+        for side, kernel, stride, pad, step in zip(
+            x.shape[2:],
+            weight.shape[2:],
+            *(geometry[name] for name in ('stride', 'padding', 'dilation')),
+            strict=True,
+        )
+    )
+    offset = _as_mmcv_reads(offset, rows, columns)
+    if mask is not None:
+        mask = _as_mmcv_reads(at_least_float32(mask), rows, columns)
     bias = None if bias is None else at_least_float32(bias)
     out: Tensor = deform_conv2d(x, offset, weight, bias, mask=mask, **geometry)
     return out
+
+
+def _as_mmcv_reads(places: Tensor, rows: int, columns: int) -> Tensor:
+    """Places for more outputs than there are, as mmcv's kernels take them.
+
+    They index the memory as if it had the size of the output, and mmdet's
+    DyHead, whose offsets are those of a larger map, was trained so.
+    """
+    batch, channels, height, width = places.shape
+    if height < rows or width < columns:
+        raise ValueError(
+            f'offsets for {height} x {width} outputs, but there are {rows} x '
+            f'{columns}'
+        )
+    wanted = places.flatten()[: batch * channels * rows * columns]
+    return wanted.view(batch, channels, rows, columns)
 
 
 def _geometry(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -202,6 +202,21 @@ def test_gradients_of_deformable_convolutions(modulated: bool) -> None:
     assert torch.autograd.gradcheck(function, inputs, atol=1e-4)
 
 
+def test_offsets_of_a_larger_map_are_read_as_mmcvs_kernels_do() -> None:
+    """As in mmdet's DyHead; smaller ones are no offsets at all."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, 1, 4, 4), torch.ones(1, 1, 1, 1)
+    offset, mask = torch.randn(1, 2, 8, 8), torch.rand(1, 1, 8, 8)
+    ours = mmcv_ops.modulated_deform_conv2d(x, offset, mask, weight)
+    first = (offset.flatten()[:32].view(1, 2, 4, 4), mask.flatten()[:16])
+    expected = mmcv_ops.modulated_deform_conv2d(
+        x, first[0], first[1].view(1, 1, 4, 4), weight
+    )
+    assert torch.equal(ours, expected)
+    with pytest.raises(ValueError, match='2 x 2 outputs, but there are 4 x 4'):
+        mmcv_ops.deform_conv2d(x, offset[..., :2, :2], weight)
+
+
 def reference_soft_nms(
     boxes: np.ndarray, scores: np.ndarray, method: str, offset: int
 ) -> list[tuple[int, float]]:
