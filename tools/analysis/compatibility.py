@@ -269,8 +269,9 @@ def page(results: dict[str, dict[str, dict[str, str]]]) -> str:
         'One config of each folder of the libraries, as shipped but for',
         '`convmae_mm.apis.use_backbone`: a training step and a prediction on',
         'a CPU, without compiled ops of mmcv, and once more through the',
-        'branch that the libraries take on GPUs. Written by',
-        '`python tools/analysis/compatibility.py --write`.',
+        'branch that the libraries take on GPUs: there the CPU computes, so',
+        'that it shows which ops are asked for and not how fast they are.',
+        'Written by `python tools/analysis/compatibility.py --write`.',
     ]
     for library, rows in results.items():
         good = sum(
