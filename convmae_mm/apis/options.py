@@ -17,6 +17,12 @@ from mmengine.config import DictAction
 from convmae_mm.errors import ConfigError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+# Where curves may go -> mmengine's name for it.
+LOGS = {
+    'tensorboard': 'TensorboardVisBackend',
+    'wandb': 'WandbVisBackend',
+    'mlflow': 'MLflowVisBackend',
+}
 OUT_SUFFIXES = ('.json', '.pkl')
 
 
@@ -101,6 +107,11 @@ class TrainingOptions(RunOptions):
     )
     seed: int | None = option(
         None, "instead of the config's random seed", type=int
+    )
+    log: str | None = option(
+        None,
+        'tell the curves to this too, besides the files of the run',
+        choices=tuple(LOGS),
     )
 
 

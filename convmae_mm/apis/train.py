@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from .config import (
 )
 from .examination import examine
 from .guards import add_guards, owned_work_dir, use_safe_checkpoints
-from .options import TrainingOptions
+from .options import LOGS, TrainingOptions
 from .rehearsal import Rehearsal
 from .resumption import last_good_checkpoint, resumed_seed
 
@@ -104,6 +105,8 @@ def training_config(config: str | Path, **options: Any) -> Config:
         _scale_lr(cfg)
     if chosen.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=chosen.seed)
+    if chosen.log is not None:
+        _add_log(cfg, chosen.log)
     if cfg.get('resume'):
         _keep_seed(cfg)
     use_safe_checkpoints(cfg)
@@ -137,6 +140,23 @@ def _keep_seed(cfg: Config) -> None:
     if seed is None and path.is_file():
         seed = resumed_seed(path)
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+
+
+def _add_log(cfg: Config, log: str) -> None:
+    """Tell the curves to a service besides the files of the run."""
+    if log not in LOGS:
+        raise ConfigError(f'{log=} must be one of {", ".join(LOGS)}')
+    if importlib.util.find_spec(log) is None:
+        raise ConfigError(
+            f'--log {log} needs the package {log}: pip install {log}'
+        )
+    visualizer = cfg.get('visualizer') or dict(type='Visualizer')
+    backends = list(
+        visualizer.get('vis_backends') or [dict(type='LocalVisBackend')]
+    )
+    if all(x.get('type') != LOGS[log] for x in backends):
+        backends.append(dict(type=LOGS[log]))
+    cfg.visualizer = dict(visualizer, vis_backends=backends)
 
 
 def _set_amp(cfg: Config, amp: bool) -> None:

@@ -21,6 +21,10 @@ from convmae_mm.version import __version__
 # a group.
 COMMANDS = {
     'convert': ('convert', 'Convert a released checkpoint to ours, or back.'),
+    'data browse': (
+        '_data_browse',
+        'Draw the pictures that a training sees, with their labels.',
+    ),
     'data check': (
         '_data_check',
         'Say what is missing, miscounted or misplaced, and how to mend it.',
