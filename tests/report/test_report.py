@@ -92,7 +92,9 @@ def truth(boxes, labels):
 def test_objects_are_counted_by_class():
     measure = ObjectMeasure(['cat', 'dog', 'never'])
     boxes = [[10.0, 10, 40, 40], [50.0, 50, 90, 90]]
-    right = measure.add(detections(boxes, [0, 1], [0.9, 0.8]), truth(boxes, [0, 1]))
+    right = measure.add(
+        detections(boxes, [0, 1], [0.9, 0.8]), truth(boxes, [0, 1])
+    )
     assert right == 1
     # the first is taken for a dog, the second missed
     half = measure.add(detections(boxes[:1], [1], [0.9]), truth(boxes, [0, 1]))
@@ -112,9 +114,7 @@ def test_objects_are_counted_by_class():
 
 
 def test_what_is_found_where_nothing_is():
-    found = Objects(
-        np.array([[0.0, 0, 9, 9]]), np.array([0]), np.array([0.9])
-    )
+    found = Objects(np.array([[0.0, 0, 9, 9]]), np.array([0]), np.array([0.9]))
     nothing = Objects(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
     assert confusion_of(found, nothing, ['a'])[-1, 0] == 1
     assert confusion_of(nothing, found, ['a'])[0, -1] == 1
