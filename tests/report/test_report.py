@@ -13,13 +13,13 @@ import torch
 
 from convmae_mm import apis
 from convmae_mm.cli import main
+from convmae_mm.predict.objects import Objects
 from convmae_mm.report.measures import (
     ClassMeasure,
     LabelMeasure,
     ObjectMeasure,
     confusion_of,
 )
-from convmae_mm.predict.objects import Objects
 
 Trained = Callable[[str], Path]
 
