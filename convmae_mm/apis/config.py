@@ -41,6 +41,14 @@ RUNNER_CONFIG_KEYS = frozenset(
 )
 
 
+# What is a dict of settings in every config.
+SECTIONS = (
+    *('model', 'optim_wrapper', 'train_cfg', 'val_cfg', 'test_cfg'),
+    *('train_dataloader', 'val_dataloader', 'test_dataloader'),
+    *('default_hooks', 'env_cfg', 'randomness'),
+)
+
+
 def load_config(config: str | Path, options: RunOptions) -> Config:
     """Read a config file, apply overrides and settle where output goes.
 
@@ -64,12 +72,24 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / path.stem)
     cfg.launcher = options.launcher
+    _check_sections(cfg)
     _decay_by_own_layers(cfg)
     fit_loaders(cfg)
     _check_launcher(options.launcher)
     if options.launcher != 'none' and not has_accelerator():
         _distribute_on_cpus(cfg, options.launcher)
     return cfg
+
+
+def _check_sections(cfg: Config) -> None:
+    """Refuse a value where the runner needs settings."""
+    for key in SECTIONS:
+        value = cfg.get(key)
+        if value is not None and not isinstance(value, dict):
+            raise ConfigError(
+                f'{key}={value!r} must be a dict of settings or None; a '
+                f'single one of them is {key}.NAME=VALUE'
+            )
 
 
 def _decay_by_own_layers(cfg: Config) -> None:

@@ -132,11 +132,12 @@ def test_whole_pictures_are_not_stretched() -> None:
         dict(
             type='mmseg.EncoderDecoder',
             data_preprocessor=dict(
-                type='SegDataPreProcessor', test_cfg=dict(size_divisor=32)
+                type='mmseg.SegDataPreProcessor',
+                test_cfg=dict(size_divisor=32),
             ),
             backbone=dict(type='convmae_mm.ConvMAE', arch=ARCH, img_size=64),
             decode_head=dict(
-                type='FCNHead',
+                type='mmseg.FCNHead',
                 in_channels=4,
                 in_index=0,
                 channels=4,
