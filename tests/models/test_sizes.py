@@ -122,6 +122,7 @@ def test_whole_pictures_are_not_stretched() -> None:
 
     Without ``size_divisor`` it stretches a map of 22 cells to 85 pixels.
     """
+    from mmengine.config import ConfigDict
     from mmseg.models import build_segmentor
     from mmseg.structures import SegDataSample
     from mmseg.utils import register_all_modules
@@ -145,7 +146,7 @@ def test_whole_pictures_are_not_stretched() -> None:
                 num_classes=3,
                 norm_cfg=dict(type='BN'),
             ),
-            test_cfg=dict(mode='whole'),
+            test_cfg=ConfigDict(mode='whole'),
         )
     ).eval()
     image = torch.randn(3, 70, 85)
