@@ -110,9 +110,6 @@ class DenseConvMAE(nn.Module):
         if self.mode.last_map is LastMap.MAX_POOL:
             maps.append(F.max_pool2d(e3, 2, ceil_mode=True))
         elif self.mode.last_map is LastMap.CONVOLUTION:
-            # The border repeated: a cell for the last row and column too.
-            right, bottom = (1 + side % 2 for side in self.grid[::-1])
-            e3 = F.pad(e3, (0, right, 0, bottom), mode='replicate')
             maps.append(self.fpn(e3))
         return tuple(maps[index] for index in self.mode.out_indices)
 

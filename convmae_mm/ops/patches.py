@@ -36,23 +36,6 @@ def crop_to_picture(maps: Tensor, images: Tensor, stride: int) -> Tensor:
     return maps[:, :, :rows, :columns].contiguous()
 
 
-def repeat_border(maps: Tensor) -> Tensor:
-    """Repeat the last row and column once, or twice where H or W is odd.
-
-    A 3 x 3 convolution of stride 2 then has a cell for every second row and
-    column, none left over.
-
-    Args:
-        maps: (B, C, H, W).
-    """
-    for axis in (2, 3):
-        side = maps.shape[axis]
-        last = maps.narrow(axis, side - 1, 1)
-        # not F.pad: its gradient is not deterministic on GPUs
-        maps = torch.cat([maps, *[last] * (1 + side % 2)], dim=axis)
-    return maps
-
-
 def patch_grid(images: Tensor) -> tuple[int, int]:
     """The (H, W) of the patches of images (B, C, 16 H, 16 W).
 

@@ -44,6 +44,9 @@ def test_four_strides_at_any_size(mode: str, size: tuple[int, int]) -> None:
         maps, info.channels(), info.reduction(), strict=True
     ):
         expected = [math.ceil(side / stride) for side in size]
+        if mode == 'seg' and stride == 32:
+            # a 3 x 3 convolution of stride 2 that does not pad
+            expected = [max(1, (math.ceil(x / 16) - 1) // 2) for x in size]
         assert features.shape == (2, channels, *expected)
         assert features.isfinite().all()
 

@@ -36,7 +36,6 @@ from convmae_mm.ops.patches import (
     crop_to_picture,
     gather_patches,
     pad_to_patches,
-    repeat_border,
     resolve_grid,
 )
 from convmae_mm.ops.positions import (
@@ -102,7 +101,8 @@ class ConvMAE(BaseModule):
     ``forward`` takes images of any height and width: they are padded with
     zeros on the right and at the bottom to a multiple of 16, and each map is
     cropped to what the picture covers: its height and width are those of the
-    picture divided by the stride, 4, 8, 16 or 32, rounded up.
+    picture divided by the stride, 4, 8, 16 or 32, rounded up; but see
+    ``forward`` for the E4 of mode 'seg'.
 
     Args:
         arch: 'small', 'base', 'large', 'huge', or a dict with ``embed_dims``,
@@ -307,7 +307,10 @@ class ConvMAE(BaseModule):
             Those of E1 (B, C1, h / 4, w / 4), E2 (B, C2, h / 8, w / 8),
             E3 (B, C3, h / 16, w / 16) and E4 (B, C3, h / 32, w / 32) that
             ``out_indices`` names, sizes rounded up. Cell (i, j) of a map of
-            stride s covers the pixels from (s i, s j) on.
+            stride s covers the pixels from (s i, s j) on. The E4 of 'seg',
+            whose released convolution does not pad, has
+            floor((H - 1) / 2) x floor((W - 1) / 2) cells for an E3 of H x W,
+            at least one.
         """
         check_images(images, self.in_channels)
         x = pad_to_patches(images).permute(0, 2, 3, 1)
@@ -379,13 +382,13 @@ class ConvMAE(BaseModule):
         return tokens.unflatten(1, grid)
 
     def _shrink(self, e3: Tensor) -> Tensor:
-        """E4 (B, C3, ceil(H / 2), ceil(W / 2)) from E3 (B, C3, H, W)."""
+        """E4 from E3 (B, C3, H, W)."""
         if self.settings.last_map is LastMap.MAX_POOL:
             # ceil_mode: pooling drops no row of an odd grid
             return F.max_pool2d(e3, 2, ceil_mode=True)
-        # The released convolution does not pad: it has no cell for the last
-        # row and column. Here they get one, from the border repeated.
-        return self.downsample(repeat_border(e3))
+        # Images below 48 pixels have fewer cells than the kernel.
+        missing = [max(0, 3 - side) for side in e3.shape[2:]]
+        return self.downsample(F.pad(e3, (0, missing[1], 0, missing[0])))
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.pos_embed_grid, grid)
