@@ -17,6 +17,7 @@ import json
 import logging
 import multiprocessing
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -167,7 +168,7 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
                 action()
             results[name] = 'yes'
         except Exception as error:
-            words = ' '.join(str(error).split())[:110]
+            words = ' '.join(str(error).replace(sys.prefix, '.').split())[:110]
             results[name] = f'{type(error).__name__}: {words}'
             if name == 'builds':
                 break
