@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +21,9 @@ from convmae_mm.registry import SCOPE
 
 from .guards import fit_loaders
 from .options import LAUNCHERS, RunOptions
+from .overrides import apply_overrides
 
 CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
-# Keys that mmengine's runner reads from the config although they are none of
-# its arguments.
-RUNNER_CONFIG_KEYS = frozenset(
-    {
-        'activation_checkpointing',
-        'compile',
-        'efficient_conv_bn_eval',
-        'find_unused_parameters',
-        'model_wrapper_cfg',
-        'runner_type',
-        'strategy',
-        'sync_bn',
-    }
-)
-
-
 # What is a dict of settings in every config.
 SECTIONS = (
     *('model', 'optim_wrapper', 'train_cfg', 'val_cfg', 'test_cfg'),
@@ -58,15 +41,13 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
 
     Raises:
         FileNotFoundError: If the config does not exist.
-        ConfigError: If it cannot be read, an override has a first key that
-            nothing reads, or the launcher does not fit the environment.
+        ConfigError: If it cannot be read, an override cannot act, or the
+            launcher does not fit the environment.
     """
     path = Path(config)
     cfg = _read(path)
     _drop_own_scope(cfg._cfg_dict)
-    overrides = dict(options.cfg_options or {})
-    _reject_unread_keys(cfg, overrides)
-    cfg.merge_from_dict(overrides)
+    apply_overrides(cfg, options.cfg_options or {})
     if options.work_dir is not None:
         cfg.work_dir = str(options.work_dir)
     elif cfg.get('work_dir') is None:
@@ -222,18 +203,6 @@ def _drop_own_scope(part: Any) -> None:
     elif isinstance(part, (list, tuple)):
         for value in part:
             _drop_own_scope(value)
-
-
-def _reject_unread_keys(cfg: Config, options: Mapping[str, Any]) -> None:
-    """A misspelt first key would silently do nothing; deeper ones raise."""
-    known = RUNNER_CONFIG_KEYS | set(cfg)
-    known |= set(inspect.signature(Runner.__init__).parameters)
-    unread = [key for key in options if key.split('.')[0] not in known]
-    if unread:
-        raise ConfigError(
-            f'--cfg-options {unread}: nothing reads these keys; the config '
-            f'has {sorted(cfg)}'
-        )
 
 
 def _check_launcher(launcher: str) -> None:

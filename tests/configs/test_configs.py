@@ -16,7 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
-from convmae_mm.apis.config import RUNNER_CONFIG_KEYS
+from convmae_mm.apis.overrides import RUNNER_CONFIG_KEYS
 
 ROOT = Path(__file__).parents[2] / 'configs'
 FILES = sorted(ROOT.rglob('*.py'))

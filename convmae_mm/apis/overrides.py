@@ -1,0 +1,139 @@
+"""Overrides of a config that act, or are refused with what would."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from convmae_mm.errors import ConfigError
+
+# Keys that mmengine's runner reads from the config although they are none of
+# its arguments.
+RUNNER_CONFIG_KEYS = frozenset(
+    {
+        'activation_checkpointing',
+        'compile',
+        'efficient_conv_bn_eval',
+        'find_unused_parameters',
+        'model_wrapper_cfg',
+        'runner_type',
+        'strategy',
+        'sync_bn',
+    }
+)
+READ_KEYS = RUNNER_CONFIG_KEYS | set(
+    inspect.signature(Runner.__init__).parameters
+)
+INITIALISER = 'convmae_mm.PretrainedConvMAE'
+MOST_PLACES = 4  # to name in a message
+
+
+def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
+    """Change a config in place.
+
+    ``...init_cfg.checkpoint`` of a part that has no ``init_cfg`` loads the
+    file as an encoder, by :class:`convmae_mm.engine.PretrainedConvMAE`.
+
+    Args:
+        cfg: The config.
+        overrides: From dotted keys to values.
+
+    Raises:
+        ConfigError: If nothing reads a key, or the config file alone did, to
+            compute settings that keep their values.
+    """
+    for key in overrides:
+        first = key.split('.')[0]
+        if first not in READ_KEYS:
+            _refuse(cfg, key)
+    cfg.merge_from_dict(
+        {
+            name: value
+            for key, item in overrides.items()
+            for name, value in _with_initialiser(cfg, key, item).items()
+        }
+    )
+
+
+def _refuse(cfg: Config, key: str) -> None:
+    """Raise unless somebody's own code may read the key; then warn."""
+    first = key.partition('.')[0]
+    settings = dict(_leaves(cfg._cfg_dict))
+    if first not in cfg:
+        places = [x for x in settings if x.split('.')[-1] == key]
+        hint = f'; is {_list(places)} meant?' if places else ''
+        raise ConfigError(
+            f'--cfg-options {key}: nothing reads this key{hint} '
+            f'The config has {sorted(cfg)}'
+        )
+    values = [settings[x] for x in {first, key} if x in settings]
+    places = [
+        place
+        for place, leaf in settings.items()
+        if place.split('.')[0] in READ_KEYS
+        and any(_comes_from(leaf, value) for value in values)
+    ]
+    if places:
+        raise ConfigError(
+            f'--cfg-options {key}: the config file alone reads {first}, which '
+            'is over before an override acts. Override what it was used for, '
+            f'{_list(places)}, or change {first} in the file'
+        )
+    print_log(
+        f'--cfg-options {key}: no setting has the value of {first}, and '
+        'neither the training nor the test reads it; only code of yours may',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _comes_from(leaf: Any, value: Any) -> bool:
+    """Whether a setting has the value of a variable, or begins with it."""
+    if isinstance(value, str) and isinstance(leaf, str):
+        return len(value) > 1 and leaf.startswith(value)
+    if isinstance(value, (list, tuple)) and isinstance(leaf, (list, tuple)):
+        return len(value) > 0 and list(leaf) == list(value)
+    return type(leaf) is type(value) and leaf == value
+
+
+def _leaves(part: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Every setting with its dotted key, those of dicts and lists too."""
+    if key:
+        yield key, part
+    items: Any = ()
+    if isinstance(part, Mapping):
+        items = part.items()
+    elif isinstance(part, (list, tuple)):
+        items = enumerate(part)
+    for name, value in items:
+        yield from _leaves(value, f'{key}.{name}' if key else str(name))
+
+
+def _list(places: list[str]) -> str:
+    more = len(places) - MOST_PLACES
+    told = ', '.join(places[:MOST_PLACES])
+    return f'{told} and {more} more' if more > 0 else told
+
+
+def _with_initialiser(cfg: Config, key: str, value: Any) -> dict[str, Any]:
+    """The override, with a type where it names a file and there is none."""
+    stem, _, leaf = key.rpartition('.')
+    if leaf != 'checkpoint' or not stem.endswith('init_cfg'):
+        return {key: value}
+    part: Any = cfg
+    for name in stem.split('.'):
+        try:
+            part = part[int(name) if isinstance(part, list) else name]
+        except (KeyError, IndexError, ValueError, TypeError):
+            part = None
+    if part is not None:
+        return {key: value}
+    # in place of None, which mmengine merges nothing into
+    new = dict(_delete_=True, type=INITIALISER, checkpoint=value)
+    return {stem: new}

@@ -1,0 +1,79 @@
+"""Overrides act, or are refused with the name of what would act."""
+
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+from convmae_mm.apis.overrides import apply_overrides
+from convmae_mm.errors import ConfigError
+
+TEXT = """
+img_size = 320
+data_root = '/mine/'
+classes = ('cat', 'dog')
+data = dict(batch_size=7)
+flag = 'read by a hook of mine'
+model = dict(
+    type='A', init_cfg=None, backbone=dict(img_size=img_size, init_cfg=None),
+    heads=[dict(init_cfg=None)])
+train_dataloader = dict(
+    dataset=dict(
+        ann_file=data_root + 'a.json', metainfo=dict(classes=classes)),
+    **data)
+train_cfg = dict(max_epochs=3)
+"""
+
+
+@pytest.fixture
+def cfg() -> Config:
+    return Config.fromstring(TEXT, '.py')
+
+
+@pytest.mark.parametrize(
+    ('override', 'place'),
+    [
+        ({'img_size': 64}, 'model.backbone.img_size'),
+        ({'data_root': '/your/'}, 'train_dataloader.dataset.ann_file'),
+        ({'classes': ('a',)}, 'train_dataloader.dataset.metainfo.classes'),
+        ({'data.batch_size': 2}, 'train_dataloader.batch_size'),
+        ({'max_epochs': 5}, 'is train_cfg.max_epochs meant'),
+        ({'batch_size': 5}, 'is .*train_dataloader.batch_size meant'),
+        ({'nope.x': 1}, 'nothing reads this key'),
+    ],
+    ids=str,
+)
+def test_what_the_file_alone_reads_is_refused(
+    cfg: Config, override: dict, place: str
+) -> None:
+    before = cfg.pretty_text
+    with pytest.raises(ConfigError, match=place):
+        apply_overrides(cfg, override)
+    assert cfg.pretty_text == before
+
+
+def test_settings_act(cfg: Config) -> None:
+    apply_overrides(
+        cfg, {'train_cfg.max_epochs': 9, 'load_from': 'a.pth', 'flag': 1}
+    )
+    assert (cfg.train_cfg.max_epochs, cfg.load_from, cfg.flag) == (
+        9,
+        'a.pth',
+        1,
+    )
+
+
+@pytest.mark.parametrize('part', ['model', 'model.backbone', 'model.heads.0'])
+def test_an_encoder_is_named_where_there_is_none(
+    cfg: Config, part: str
+) -> None:
+    apply_overrides(cfg, {f'{part}.init_cfg.checkpoint': 'a.pth'})
+    found = eval(
+        'cfg.' + part.replace('.0', '[0]') + '.init_cfg', {'cfg': cfg}
+    )
+    assert found == dict(
+        type='convmae_mm.PretrainedConvMAE', checkpoint='a.pth'
+    )
+    # and the type of one that is there stays
+    apply_overrides(cfg, {f'{part}.init_cfg.type': 'Pretrained'})
+    apply_overrides(cfg, {f'{part}.init_cfg.checkpoint': 'b.pth'})
