@@ -12,6 +12,7 @@ from pathlib import Path
 import model_zoo
 import pytest
 import torch
+from benchmark_scripts import first_number, read_table, succeed
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
@@ -52,6 +53,17 @@ def test_a_head_takes_its_loss(
     assert math.isfinite(loss.item())
     loss.backward()
     assert model.backbone.patch_embed1.proj.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', sorted(BLOCKS))
+def test_a_step_is_measured(name: str, tmp_path: Path, scenes: Path) -> None:
+    cfg = Config.fromfile(write(name, tmp_path))
+    path = tmp_path / f'small_{name}'
+    shrink_config(cfg, scenes).dump(path)
+    options = ('--runs', 1, '--no-memory', '--markdown', '--threads', 1)
+    (row,) = read_table(succeed('train_step', path, *options))
+    assert first_number(row['seconds']) > 0
 
 
 @pytest.mark.slow

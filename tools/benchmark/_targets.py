@@ -14,33 +14,23 @@ OBJECTS = 128
 
 
 def draw_targets(model: Any, images: Tensor) -> list[Any] | None:
-    """What the loss of ``model`` wants beside the images (B, C, h, w).
-
-    Raises:
-        ValueError: For a network of another kind.
-    """
+    """What the loss of ``model`` wants beside the images (B, C, h, w)."""
     if hasattr(model, 'run_masked'):
         return None
-    count = len(images)
+    if hasattr(model, 'decode_head'):
+        draw = _draw_label_map
+    elif hasattr(model, 'head'):
+        draw = _draw_label
+    else:
+        draw = _draw_objects
+    classes = next(
+        module.num_classes
+        for module in model.modules()
+        if hasattr(module, 'num_classes')
+    )
     size = (images.shape[2], images.shape[3])
     generator = torch.Generator().manual_seed(0)
-    if hasattr(model, 'roi_head'):
-        draw, classes = _draw_objects, _first(model.roi_head.bbox_head)
-    elif hasattr(model, 'decode_head'):
-        draw, classes = _draw_label_map, model.decode_head
-    elif hasattr(model, 'head'):
-        draw, classes = _draw_label, model.head
-    else:
-        raise ValueError(f'no targets are known for {type(model).__name__}')
-    return [
-        draw(size, classes.num_classes, generator).to(images.device)
-        for _ in range(count)
-    ]
-
-
-def _first(head: Any) -> Any:
-    """A cascade has a list of box heads."""
-    return head[0] if isinstance(head, torch.nn.ModuleList) else head
+    return [draw(size, classes, generator).to(images.device) for _ in images]
 
 
 def _draw_objects(
