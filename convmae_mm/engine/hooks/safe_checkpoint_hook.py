@@ -48,7 +48,9 @@ class SafeCheckpointHook(CheckpointHook):
             return ''
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        size = sum(x.nbytes for x in model.state_dict().values())
+        # not of state_dict(): FSDP would take each part for a root of its own
+        tensors = [*model.parameters(), *model.buffers()]
+        size = sum(x.nbytes for x in tensors)
         if self.save_optimizer:
             # Adam keeps two numbers for each that it trains.
             trained = [x for x in model.parameters() if x.requires_grad]
