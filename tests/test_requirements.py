@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # What is installed: the package, and the tools inside its `.mim`.
 SHIPPED = ('convmae_mm', 'tools', '_convmae_mm_main.py', '_convmae_mm_mmcv.py')
 
+# Asked for in words where an option needs it.
+OPTIONAL = {'pandas'}
+
 
 def files() -> Iterator[Path]:
     for name in SHIPPED:
@@ -37,7 +40,7 @@ def imported() -> set[str]:
     ours |= {'convmae_mm', '_convmae_mm_mmcv', 'tests', 'tools'}
     # Only their files are read.
     names |= {x.partition('.')[0] for x, _ in sources._FOLDERS.values()}
-    return names - ours - sys.stdlib_module_names
+    return names - ours - OPTIONAL - sys.stdlib_module_names
 
 
 def files_of(place: str) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
+from convmae_mm.engine.any_sizes import accept_any_sizes
 from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
@@ -146,6 +147,7 @@ def build_runner(cfg: Config) -> Runner:
         # when the training starts.
         return RUNNERS.build(cfg)
     runner = Runner.from_cfg(cfg)
+    accept_any_sizes()
     if cfg.launcher != 'none' and not has_accelerator():
         reject_sync_bn(runner.model)
     return runner

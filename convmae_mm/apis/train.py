@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from convmae_mm.engine.any_sizes import drop_single_pictures
 from convmae_mm.engine.cpu_amp_optim_wrapper import CpuAmpOptimWrapper
 from convmae_mm.errors import ConfigError
 
@@ -65,6 +66,7 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
     with owned_work_dir(cfg):
         runner = build_runner(cfg)
         add_guards(runner)
+        drop_single_pictures(runner)
         if check and 'runner_type' not in cfg:
             # FSDP spreads a model that cannot be copied.
             runner.register_hook(Rehearsal(), priority='VERY_HIGH')

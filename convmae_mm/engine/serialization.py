@@ -99,6 +99,9 @@ def use_safe_loading() -> None:
     torch.serialization.add_safe_globals(list(SAFE_GLOBALS))
     module: Any = mmengine_checkpoint
     module.torch = _SafeTorch()
+    # The maintained line's own way allows `getattr` meanwhile, and takes the
+    # safe types away afterwards.
+    module._safe_torch_load = _SafeTorch.load
     module.load_from_http = load_from_http
     module.load_url = load_from_http
     register = CheckpointLoader.register_scheme
@@ -150,6 +153,7 @@ def _safe_globals() -> list[Any]:
         datetime,
         timedelta,
         timezone,
+        bytes,  # what an empty array holds
         range,
         slice,
         set,

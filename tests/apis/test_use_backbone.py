@@ -138,7 +138,7 @@ def test_training_exchanges_it_too(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('library', 'family'),
-    [('mmdet', 'retinanet'), ('mmseg', 'pspnet'), ('mmpretrain', 'deit')],
+    [('mmdet', 'retinanet'), ('mmseg', 'pspnet'), ('mmpretrain', 'convnext')],
 )
 def test_a_step_and_a_prediction_also_through_the_branch_of_a_gpu(
     library: str, family: str

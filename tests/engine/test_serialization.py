@@ -193,6 +193,11 @@ def test_no_scheme_runs_code(scheme, tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match='could run code'):
         CheckpointLoader.load_checkpoint(f'{scheme}a')
     assert not folder.exists()
+    # and what is safe stays so
+    torch.save(dict(state_dict={}, history=HistoryBuffer()), file)
+    for _ in range(2):
+        CheckpointLoader.load_checkpoint(f'{scheme}a')
+        torch.load(file, weights_only=True)
 
 
 def test_the_log_names_the_backend(tmp_path, monkeypatch):

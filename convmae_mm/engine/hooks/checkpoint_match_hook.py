@@ -28,16 +28,15 @@ class CheckpointMatchHook(Hook):
     from ``load_from`` demands a share of the model's weights, so that a
     detector of other classes may start one, and logs what became of each
     tensor. Prefixes of wrappers are taken off the names. Weights that are not
-    finite are refused. Register it with priority 'LOWEST', after hooks that
-    exchange weights in the checkpoint, such as the one for exponential
-    averages.
+    finite are refused, those of an exponential average too. It comes before
+    the hook for these averages, which exchanges the two by their names.
 
     Args:
         least_share: Of the model's weights that a start has to find in the
             file. 1 demands every tensor, and no other.
     """
 
-    priority = 'LOWEST'
+    priority = 'VERY_HIGH'
 
     def __init__(self, least_share: float = 0.5) -> None:
         if not 0 < least_share <= 1:
@@ -57,10 +56,15 @@ class CheckpointMatchHook(Hook):
         for name in list(weights):
             weights[_bare(name)] = weights.pop(name)
         given = {k: v for k, v in weights.items() if isinstance(v, Tensor)}
-        lost = not_finite(given)
+        averaged = checkpoint.get('ema_state_dict') or {}
+        for name in list(averaged):
+            # its 'module.' is what tells weights from the count of steps
+            averaged[name.replace('_orig_mod.', '')] = averaged.pop(name)
+        both = given | {k: v for k, v in averaged.items() if '.' in k}
+        lost = not_finite(both)
         if lost:
             raise CheckpointError(
-                f'{len(lost)} of {len(given)} tensors of the checkpoint are '
+                f'{len(lost)} of {len(both)} tensors of the checkpoint are '
                 f'not finite, the first {lost[0]}: it is of a training that '
                 'had failed; take an earlier one'
             )
@@ -88,10 +92,41 @@ class CheckpointMatchHook(Hook):
                 'goes into --cfg-options model.backbone.init_cfg.checkpoint='
                 'FILE'
             )
+        _check_classes(runner, checkpoint, resumed or self.least_share == 1)
         if fit.complaints:
             runner.logger.warning(f'load_from: {fit.report()}')
         if resumed:
             _check_optimizer(runner, checkpoint)
+
+
+def _check_classes(
+    runner: Runner, checkpoint: Mapping[str, Any], strict: bool
+) -> None:
+    """Compare what the outputs meant with what they are to mean.
+
+    Raises:
+        CheckpointError: If a resume or a test has other classes, or the same
+            in another order.
+    """
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    loops = [getattr(runner, x) for x in ('_train_loop', '_test_loop')]
+    loaders = [getattr(loop, 'dataloader', None) for loop in loops]
+    datasets = [x.dataset for x in loaders if x is not None]
+    own = getattr(datasets[0], 'metainfo', {}) if datasets else {}
+    before, now = meta.get('classes'), own.get('classes')
+    if not before or not now or list(before) == list(now):
+        return
+    text = (
+        f'the classes of the checkpoint are {_few(before)}, those of the '
+        f'config {_few(now)}'
+    )
+    if strict:
+        raise CheckpointError(
+            f'{text}: its outputs would get other names. Give the config '
+            'the classes of the checkpoint, in their order'
+        )
+    if set(before) == set(now):
+        runner.logger.warning(f'load_from: {text}, in another order')
 
 
 class _Fit:
