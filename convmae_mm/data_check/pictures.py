@@ -149,7 +149,10 @@ def header_size(path: str) -> tuple[int, int] | None:
             return None
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(ORIENTATION, 1) >= QUARTER_TURNS
+            # PIL decodes a whole PNG to look for EXIF data behind the pixels.
+            has_none = image.format == 'PNG' and 'exif' not in image.info
+            exif = {} if has_none else image.getexif()
+            turned = exif.get(ORIENTATION, 1) >= QUARTER_TURNS
     except Exception:  # PIL raises whatever it meets
         return None
     return (height, width) if turned else (width, height)
