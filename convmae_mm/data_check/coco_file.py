@@ -6,6 +6,8 @@ file; boxes are [x, y, width, height] in pixels.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 
 from convmae_mm.datasets.coco_by_name import COMPUTED_FIELDS, complete
 
-from .coco_instances import check_boxes, check_crowds, check_masks
+from .coco_instances import check_boxes, check_crowds, check_masks, look_closer
 from .report import Report
 
 LISTS = ('images', 'annotations', 'categories')
@@ -53,13 +55,23 @@ class ExpectedClasses:
     ids: Sequence[int] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class CocoContent:
     """The complete records of an annotation file."""
 
     images: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: list[dict[str, Any]]
+
+    @functools.cached_property
+    def sizes(self) -> dict[Any, tuple[float, float]]:
+        """(width, height) by image id."""
+        return {x['id']: (x['width'], x['height']) for x in self.images}
+
+    @functools.cached_property
+    def odd(self) -> Sequence[Mapping[str, Any]]:
+        """The annotations whose box may have a fault."""
+        return look_closer(self.annotations, self.sizes)
 
 
 def check_coco(
@@ -112,8 +124,8 @@ def check_coco(
     if expected is not None:
         _check_classes(content, expected, part, report)
     _check_use(content, expected, learned, part, report)
-    sizes = {x['id']: (x['width'], x['height']) for x in content.images}
-    check_boxes(content.annotations, sizes, part, report)
+    sizes, total = content.sizes, len(content.annotations)
+    check_boxes(content.odd, total, sizes, part, report)
     if with_masks:
         check_masks(content.annotations, sizes, part, report)
     check_crowds(content.annotations, part, report)
@@ -123,6 +135,8 @@ def check_coco(
 def _compute(records: list[Any], part: str, report: Report) -> None:
     """Add what can be computed, as the training does."""
     lacking: Counter[str] = Counter()
+    if _all_have(records, FIELDS['annotations']):
+        return
     for record in records:
         if isinstance(record, dict):
             gaps = [x for x in COMPUTED_FIELDS if record.get(x) is None]
@@ -149,6 +163,8 @@ def _complete(
 ) -> list[dict[str, Any]]:
     """The records that have every field; the others are noted."""
     fields = FIELDS[kind]
+    if _all_have(records, fields):
+        return records
     complete, lacking = [], []
     checks = list(fields.items())
     for index, record in enumerate(records):
@@ -177,6 +193,23 @@ def _complete(
         lacking,
     )
     return complete
+
+
+def _all_have(
+    records: list[Any], fields: Mapping[str, tuple[type, ...]]
+) -> bool:
+    """Whether all are complete: much faster than to ask one by one."""
+    try:
+        columns = list(
+            zip(*map(operator.itemgetter(*fields), records), strict=True)
+        )
+    except (KeyError, TypeError):
+        return False
+    return all(
+        kind is not type(None) and issubclass(kind, types)
+        for column, types in zip(columns, fields.values(), strict=False)
+        for kind in set(map(type, column))
+    )
 
 
 def _repeated(values: Iterable[Any]) -> list[Any]:
@@ -365,14 +398,20 @@ def kept(
         How many pictures and how many objects.
     """
     wanted = {x['id'] for x in content.categories if x['name'] in set(classes)}
-    sizes = {x['id']: (x['width'], x['height']) for x in content.images}
-    with_objects, objects = set(), Counter[str]()
-    for annotation in content.annotations:
-        if annotation['category_id'] not in wanted:
-            objects['of no class'] += 1
-            continue
-        with_objects.add(annotation['image_id'])
-        objects[_why_dropped(annotation, sizes)] += 1
+    ours = [
+        x['image_id']
+        for x in content.annotations
+        if x['category_id'] in wanted
+    ]
+    with_objects = set(ours)
+    objects = Counter(
+        _why_dropped(x, content.sizes)
+        for x in content.odd
+        if x['category_id'] in wanted
+    )
+    objects[''] += len(ours) - objects.total()
+    if len(ours) < len(content.annotations):
+        objects['of no class'] = len(content.annotations) - len(ours)
     rules = filter_cfg or {}
     pictures = Counter[str]()
     for image in content.images:
