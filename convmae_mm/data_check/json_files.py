@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +33,23 @@ def read_json(path: Path, part: str, report: Report) -> Any:
         )
         return None
     try:
-        # Millions of new objects, none of them garbage: a third of the time.
-        collects = gc.isenabled()
-        gc.disable()
-        try:
+        with uncollected():
             return json.loads(text)
-        finally:
-            if collects:
-                gc.enable()
     except json.JSONDecodeError as error:
         _note(error, text, path, part, report)
         return None
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector, which looks at millions of objects in vain."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _note(

@@ -19,6 +19,7 @@ from .class_folders import subfolders
 from .coco_file import ExpectedClasses, check_coco, kept
 from .detection import read_annotations
 from .examiner import Examiner
+from .json_files import uncollected
 from .label_maps import IGNORED, LabelRules, check_label_maps
 from .pictures import Load, check_sizes, how_to_find, measure
 from .places import how_to_place, list_files
@@ -116,7 +117,8 @@ class SplitReader:
                 continue
             masks = with_masks or _loads_masks(cfg.get('pipeline'))
             if _is_plain_coco(dataset):
-                self._read_coco(split, part, dataset, cfg, masks)
+                with uncollected():
+                    self._read_coco(split, part, dataset, cfg, masks)
             else:
                 self._read_listed(split, part, dataset, cfg)
             added = len(split.paths) - before
