@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -114,6 +115,7 @@ def test_a_training_is_the_same_with_and_without(config):
         assert torch.equal(value, without[key]), key
 
 
+@HOOKS.register_module()
 class NoStep(Hook):
     """Fails where a training begins."""
 
@@ -175,7 +177,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Callable[[Path], None], str]] = {
 def test_what_would_come_late_comes_first(name, config):
     overrides, break_it, words = FAULTS[name]
     break_it(config)
-    hooks = [dict(type=NoStep)]
+    hooks = [dict(type='NoStep')]
     with pytest.raises(RehearsalError, match=words):
         train(config, 'x', cfg_options={**overrides, 'custom_hooks': hooks})
 
@@ -183,7 +185,7 @@ def test_what_would_come_late_comes_first(name, config):
 def test_the_examination_comes_before_it_and_both_can_be_left_out(config):
     overrides = {
         'model.head.num_classes': 3,
-        'custom_hooks': [dict(type=NoStep)],
+        'custom_hooks': [dict(type='NoStep')],
     }
     with pytest.raises(ExaminationError, match='model.head.num_classes=2'):
         train(config, 'x', cfg_options=overrides)
@@ -194,7 +196,8 @@ def test_the_examination_comes_before_it_and_both_can_be_left_out(config):
 def test_a_failed_rehearsal_restores_everything(config):
     """Random numbers, the results of metrics, the log's level."""
 
-    class Runs(Rehearsal):
+    @HOOKS.register_module(name='Fails', force=True)
+    class Fails(Rehearsal):
         def before_train(self, runner: Runner) -> None:
             states = torch.get_rng_state(), np.random.get_state()[1]
             pipeline = runner.train_dataloader.dataset.pipeline
@@ -209,7 +212,7 @@ def test_a_failed_rehearsal_restores_everything(config):
 
     overrides = {
         'val_evaluator.topk': (1, 5),
-        'custom_hooks': [dict(type=Runs)],
+        'custom_hooks': [dict(type='Fails')],
     }
     with pytest.raises(InterruptedError):
         train(config, 'x', cfg_options=overrides, check=False)
