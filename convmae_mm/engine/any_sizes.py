@@ -66,11 +66,12 @@ def _equal_sizes(data: Any) -> Sequence[list[int]]:
 def drop_single_pictures(runner: Runner) -> None:
     """Leave a last batch of one picture out where BatchNorm would meet it.
 
-    To be called before the runner builds its loader of training pictures.
+    Where a config says ``drop_last`` itself, that stands. To be called before
+    the runner builds its loader of training pictures.
     """
     loader: Any = runner._train_dataloader
-    if not isinstance(loader, dict) or loader.get('drop_last'):
-        return
+    if not isinstance(loader, dict) or loader.get('drop_last') is not None:
+        return  # as the config says
     endless = str(loader.get('sampler', {}).get('type', ''))
     batch = loader.get('batch_size')
     if 'Infinite' in endless or not isinstance(batch, int) or batch < 2:
