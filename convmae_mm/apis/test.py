@@ -126,6 +126,10 @@ def _draw_into(cfg: Config, folder: Path) -> None:
         )
     hook = dict(DRAWING[scope]['hook'])
     visualizer = dict(DRAWING[scope]['visualizer'])
+    # the curves of the user's backends go on
+    backends = list((cfg.get('visualizer') or {}).get('vis_backends') or ())
+    if backends:
+        visualizer['vis_backends'] = backends
     if scope == 'mmdet':
         hook['test_out_dir'] = str(folder)
     elif scope == 'mmpretrain':
@@ -133,7 +137,9 @@ def _draw_into(cfg: Config, folder: Path) -> None:
     else:
         # mmseg's hook writes where its visualizer does.
         visualizer['save_dir'] = str(folder)
-        visualizer['vis_backends'] = [dict(type='LocalVisBackend')]
+        if not any(x['type'] == 'LocalVisBackend' for x in backends):
+            backends.append(dict(type='LocalVisBackend'))
+        visualizer['vis_backends'] = backends
     hooks = cfg.get('default_hooks') or {}
     cfg.default_hooks = dict(hooks, visualization=hook)
     cfg.visualizer = visualizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import signal
@@ -17,11 +16,11 @@ from typing import IO
 
 import convmae_mm
 from convmae_mm.engine.hooks.progress_line import ProgressLine
+from convmae_mm.processes import die_with_parent
 
 ENTRY_POINT = 'from convmae_mm.cli import main; raise SystemExit(main())'
 _TICK_SECONDS = 1.0
 _TAIL_LINES = 20
-_PR_SET_PDEATHSIG = 1
 
 
 class CommandFailedError(RuntimeError):
@@ -125,17 +124,8 @@ def _start(
         errors='replace',
         # Ctrl-C is for the demo alone, which then ends its children.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
+        preexec_fn=die_with_parent,
     )
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is killed.
-
-    Otherwise a training would go on unseen after ``kill -9`` of the demo, and
-    the next demo would train into the same folder.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _lines_and_ticks(child: subprocess.Popen[str]) -> Iterator[str | None]:

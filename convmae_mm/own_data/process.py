@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,10 +13,10 @@ from pathlib import Path
 import convmae_mm
 from convmae_mm.engine.hooks.progress_line import ProgressLine
 from convmae_mm.errors import UserError
+from convmae_mm.processes import die_with_parent
 
 ENTRY_POINT = 'from convmae_mm.cli import main; raise SystemExit(main())'
 _TAIL_LINES = 20
-_PR_SET_PDEATHSIG = 1
 
 
 def run_command(
@@ -80,14 +79,5 @@ def _start(command: Sequence[str]) -> subprocess.Popen[str]:
         errors='replace',
         # Ctrl-C is for us alone, who then end our child.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
+        preexec_fn=die_with_parent,
     )
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is killed.
-
-    Otherwise a training would go on unseen after ``kill -9``, and the next
-    one would train into the same folder.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
@@ -77,3 +79,17 @@ def test_an_encoder_is_named_where_there_is_none(
     # and the type of one that is there stays
     apply_overrides(cfg, {f'{part}.init_cfg.type': 'Pretrained'})
     apply_overrides(cfg, {f'{part}.init_cfg.checkpoint': 'b.pth'})
+
+
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg', 'mmpretrain'])
+def test_drawing_keeps_the_backends_of_the_config(
+    scope: str, tmp_path: Path
+) -> None:
+    from convmae_mm.apis.test import _draw_into
+
+    board = dict(type='TensorboardVisBackend')
+    cfg = Config(
+        dict(default_scope=scope, visualizer=dict(vis_backends=[board]))
+    )
+    _draw_into(cfg, tmp_path)
+    assert board in cfg.visualizer.vis_backends
