@@ -34,7 +34,7 @@ ALLOWED = {
         'convmae_mm.models.backbones',
         'convmae_mm.models.building',
     },
-    'checkpoint': {'safetensors'},
+    'checkpoint': {'safetensors', 'mmengine', 'convmae_mm.ops'},
 }
 # The ground: data and errors that everything may import.
 GROUND = {

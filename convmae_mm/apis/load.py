@@ -18,9 +18,9 @@ from convmae_mm.checkpoint import (
     load_weights_file,
     uses_our_names,
 )
+from convmae_mm.checkpoint.config_text import read_config_text
 
 from .config import find_config, load_config
-from .config_text import read_config_text
 from .loaded_model import LoadedModel, task_of
 from .options import RunOptions
 

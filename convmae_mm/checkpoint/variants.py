@@ -66,7 +66,8 @@ def find_variant(names: Iterable[str]) -> str:
         raise CheckpointError(
             'the tensors have the names of convmae_mm already, such as '
             f'{next(x for x in names if _OURS.search(x))!r}; there is '
-            'nothing to convert'
+            'nothing to convert. `convmae_mm.load(FILE)` builds what a '
+            'training of ours saved'
         )
     for variant, sign in _SIGNS:
         if any(re.match(sign, name) for name in names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from os import PathLike
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, update_init_info
@@ -19,6 +20,7 @@ from convmae_mm.checkpoint import (
     initialise_model,
     load_weights_file,
 )
+from convmae_mm.checkpoint.position_grid import fit_position_grid, stored_grid
 from convmae_mm.models.backbones import ConvMAE
 from convmae_mm.registry import WEIGHT_INITIALIZERS
 
@@ -66,7 +68,11 @@ class PretrainedConvMAE:
                 f'that has one, not {type(module).__name__}: put it into the '
                 'init_cfg of the backbone'
             )
-        weights = load_weights_file(self.checkpoint).weights
+        loaded = load_weights_file(self.checkpoint)
+        backbone: Any = getattr(module, 'backbone', module)
+        weights = fit_position_grid(
+            loaded.weights, stored_grid(loaded), backbone.pos_embed_grid
+        )
         try:
             report = initialise(module, weights, self.allow_other_mode)
         except CheckpointError as error:
