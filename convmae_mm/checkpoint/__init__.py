@@ -24,7 +24,6 @@ from .errors import (
     UnsafeFileError,
 )
 from .files import LoadedFile, load_weights_file, unpack_weights
-from .fit import FitReport, compare
 from .initialisation import (
     InitialisationReport,
     initialise_backbone,
@@ -39,7 +38,6 @@ from .variants import find_variant, rules_for, uses_our_names
 
 __all__ = [
     'CheckpointError',
-    'FitReport',
     'ForeignNetworkError',
     'InitialisationReport',
     'LoadedFile',
@@ -47,7 +45,6 @@ __all__ = [
     'UnmatchedTensorsError',
     'UnsafeFileError',
     'check_complete',
-    'compare',
     'convert_released_state_dict',
     'describe_ours',
     'describe_released',

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from convmae_mm.cli._ready_config import backbone_text, whole_text
 
     options = network_options(args)
-    loaded = load_weights_file(args.file)
+    # what is wrong with the numbers is told, as everything else
+    loaded = load_weights_file(args.file, finite=False)
     network, problem = _describe(loaded.weights, options)
     console = Console()
     table = Table('what', 'found', title='convmae-mm inspect')
@@ -132,6 +133,8 @@ def describe_file(loaded: LoadedFile, source: str) -> list[tuple[str, str]]:
 
 def describe_tensors(weights: Mapping[str, Tensor]) -> list[tuple[str, str]]:
     """Rows about the numbers: how many parameters, and in which types."""
+    from convmae_mm.checkpoint.files import find_not_finite
+
     sizes: Counter[str] = Counter()
     types: Counter[str] = Counter()
     for name, tensor in weights.items():
@@ -140,10 +143,13 @@ def describe_tensors(weights: Mapping[str, Tensor]) -> list[tuple[str, str]]:
             continue
         sizes['parameters'] += tensor.numel()
         types[str(tensor.dtype).removeprefix('torch.')] += 1
-    return [
+    rows = [
         ('parameters', f'{sizes["parameters"] / 1e6:.2f} M'),
         ('types', ', '.join(f'{x} ({n})' for x, n in types.most_common())),
     ]
+    if wrong := find_not_finite(weights):
+        rows.append(('NaN or infinite', ', '.join(wrong)))
+    return rows
 
 
 def describe_network(

@@ -212,3 +212,16 @@ def test_another_mode_is_allowed_in_the_config(
     torch.save(dict(model=released_state('det_mimdet')), file)
     assert cli.main(['inspect', str(file), '--mode', 'vitdet']) == 0
     assert 'allow_other_mode=True' in capsys.readouterr().out
+
+
+def test_numbers_that_are_not_finite_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / 'a.pth'
+    state = released_state('det_vitdet')
+    state['blocks3.2.norm1.bias'][3] = float('nan')
+    torch.save(dict(model=state), file)
+    told = inspect(capsys, file)
+    assert 'NaN or infinite blocks3.2.norm1.bias' in told
+    assert cli.main(['convert', str(file), '--out', str(tmp_path)]) == 1
+    assert 'NaN or infinite' in capsys.readouterr().err
