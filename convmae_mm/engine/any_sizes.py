@@ -16,6 +16,7 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -76,7 +77,11 @@ def drop_single_pictures(runner: Runner) -> None:
     batch = loader.get('batch_size')
     if 'Infinite' in endless or not isinstance(batch, int) or batch < 2:
         return
-    if not any(isinstance(x, _BatchNorm) for x in runner.model.modules()):
+    model = runner.model
+    # FSDP's runner builds it when the training starts.
+    if not isinstance(model, nn.Module) or not any(
+        isinstance(x, _BatchNorm) for x in model.modules()
+    ):
         return
     if isinstance(loader['dataset'], dict):
         # Built once: the runner takes it as it is.
