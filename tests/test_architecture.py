@@ -47,8 +47,27 @@ GROUND = {
 OPENMMLAB = ('mmdet', 'mmseg', 'mmpretrain')
 
 
+# All of the package, from the ground up: each imports from those before it,
+# inside of functions too.
+ORDER = (
+    *('version', 'errors', 'arguments', 'registry', 'variants', 'processes'),
+    *('environment', 'ops', 'layers', 'models', 'checkpoint', 'engine'),
+    *('datasets', 'data_check', 'apis', 'predict', 'report', 'demo'),
+    *('own_data', 'cli'),
+)
+
+
+def all_imports(path: Path) -> set[str]:
+    """Absolute names that a file imports anywhere."""
+    return imports_of(path, (ast.Lambda,))
+
+
 def module_level_imports(path: Path) -> set[str]:
     """Absolute names that a file imports outside of functions."""
+    return imports_of(path, (ast.FunctionDef, ast.Lambda))
+
+
+def imports_of(path: Path, left_out: tuple[type[ast.AST], ...]) -> set[str]:
     names: set[str] = set()
     package = ['convmae_mm', *path.relative_to(ROOT).parts[:-1]]
 
@@ -60,7 +79,7 @@ def module_level_imports(path: Path) -> set[str]:
                 base = package[: len(package) + 1 - child.level]
                 stem = base if child.level else []
                 names.add('.'.join([*stem, child.module or '']).strip('.'))
-            elif not isinstance(child, ast.FunctionDef | ast.Lambda):
+            elif not isinstance(child, left_out):
                 if not is_type_checking(child):
                     visit(child)
 
@@ -97,6 +116,20 @@ def test_import_direction(folder: str) -> None:
             assert any(starts_with(name, prefix) for prefix in allowed), (
                 f'{path.relative_to(ROOT)} imports {name}'
             )
+
+
+def test_no_arrow_runs_up() -> None:
+    """A folder or module that has no place in the order fails as well."""
+    for path in ROOT.rglob('*.py'):
+        place = path.relative_to(ROOT).parts[0].removesuffix('.py')
+        if place in ('__init__', '.mim'):
+            continue
+        below = ORDER[: ORDER.index(place) + 1]
+        for name in all_imports(path):
+            if name.startswith('convmae_mm.'):
+                assert name.split('.')[1] in below, (
+                    f'{path.relative_to(ROOT)} imports {name}'
+                )
 
 
 def test_openmmlab_packages_are_imported_where_they_are_needed() -> None:

@@ -33,6 +33,7 @@ TOP_LEVEL = {
     'convmae_mm',
     'convmae_mm_mmcv.pth',
 }
+PRETRAINING = 'convmae-tiny_pretrain_digit-scenes.py'
 # Stands for an mmcv without ops and the mmengine that it needs.
 FAKE_LIBRARIES = {
     'mmcv/__init__.py': '',
@@ -207,3 +208,30 @@ def test_model_index_is_valid() -> None:
     # mmengine fails on an index without it.
     text = (ROOT / 'model-index.yml').read_text()
     assert re.search('^Import:', text, re.MULTILINE)
+
+
+def test_what_is_installed_works_away_from_the_checkout(
+    project: Path, tmp_path: Path
+) -> None:
+    """From the wheel alone, with the packages of this environment."""
+    python = install(build(project, 'wheel'), tmp_path / 'env')
+    others = Path(metadata.distribution('torch').locate_file(''))
+    (site_packages(python) / 'others.pth').write_text(f'{others}\n')
+    command = python.parent / 'convmae-mm'
+
+    def call(*arguments: object) -> str:
+        return run(command, *arguments, cwd=tmp_path)
+
+    assert 'mmengine' in call('doctor')
+    data = tmp_path / 'data' / 'digit_scenes'
+    call('digit-scenes', '--out', data, '--train', 8, '--val', 2)
+    configs = site_packages(python) / 'convmae_mm' / '.mim' / 'configs'
+    call(
+        *('train', configs / 'quickstart' / PRETRAINING),
+        *('--work-dir', tmp_path / 'work', '--cfg-options'),
+        *('train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'),
+    )
+    encoder = tmp_path / 'work' / 'epoch_1.pth'
+    assert 'decoder' in call('inspect', encoder)
+    code = 'import convmae_mm; print(convmae_mm.__file__)'
+    assert str(site_packages(python)) in run(python, '-c', code, cwd=tmp_path)

@@ -129,9 +129,9 @@ def _check_pickle(path: Path, head: bytes) -> str:
 
 
 def _check_zip(path: Path) -> str:
-    if not zipfile.is_zipfile(path):
-        raise _cut_off(path, 'the index at its end is missing')
     try:
+        if not zipfile.is_zipfile(path):
+            raise _cut_off(path, 'the index at its end is missing')
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             compressed = _is_compressed(path, archive.infolist())

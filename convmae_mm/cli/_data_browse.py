@@ -27,9 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, and say where."""
-    from convmae_mm.apis.browse import browse
     from convmae_mm.cli.predict import free_folder
     from convmae_mm.errors import ConfigError
+    from convmae_mm.predict.browse import browse
 
     if args.number < 1:
         raise ConfigError(f'--number {args.number} must be at least 1')

@@ -52,7 +52,14 @@ class CheckpointMatchHook(Hook):
             CheckpointError: With what is missing, left over or of another
                 shape.
         """
-        weights = checkpoint.get('state_dict', checkpoint)
+        weights = checkpoint
+        if isinstance(checkpoint, dict):
+            weights = checkpoint.get('state_dict', checkpoint)
+        if not isinstance(weights, dict):
+            raise CheckpointError(
+                f'the checkpoint holds a {type(weights).__name__}, not a dict '
+                'with weights'
+            )
         for name in list(weights):
             weights[_bare(name)] = weights.pop(name)
         given = {k: v for k, v in weights.items() if isinstance(v, Tensor)}

@@ -10,10 +10,13 @@ import numpy as np
 from mmengine.registry import DATASETS, DefaultScope
 from pycocotools import mask as coco_mask
 
+from convmae_mm.apis.config import load_config
+from convmae_mm.apis.options import RunOptions
 from convmae_mm.errors import ConfigError
 
-from .config import load_config
-from .options import RunOptions
+from .drawing import draw_label_map, draw_objects, enlarge, enlarge_objects
+from .objects import Objects, as_text
+from .writers import save_picture
 
 
 def browse(config: str | Path, out: Path, number: int) -> int:
@@ -27,8 +30,6 @@ def browse(config: str | Path, out: Path, number: int) -> int:
     Raises:
         ConfigError: If the config trains nothing.
     """
-    from convmae_mm.predict.writers import save_picture
-
     cfg = load_config(config, RunOptions())
     if cfg.get('train_dataloader') is None:
         raise ConfigError(f'{config} has no train_dataloader')
@@ -45,14 +46,6 @@ def browse(config: str | Path, out: Path, number: int) -> int:
 
 def _draw(sample: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     """The picture of a sample, RGB, with what it is labelled with."""
-    from convmae_mm.predict.drawing import (
-        draw_label_map,
-        draw_objects,
-        enlarge,
-        enlarge_objects,
-    )
-    from convmae_mm.predict.objects import Objects, as_text
-
     inputs = sample['inputs']
     if isinstance(inputs, (list, tuple)):
         inputs = inputs[0]
