@@ -125,14 +125,23 @@ def find_config(name: str | Path) -> Path:
     )
 
 
+def mend_libraries(cfg: Config) -> None:
+    """Let what a config uses of the libraries read labels and sizes rightly.
+
+    To be called before data are read, and again once the model is built.
+    """
+    if cfg.get('default_scope') == 'mmdet':
+        read_coco_by_name()
+    accept_any_sizes()
+
+
 def build_runner(cfg: Config) -> Runner:
     """The runner of a config from :func:`load_config`.
 
     Raises:
         ConfigError: If several processes on CPUs are to train SyncBN.
     """
-    if cfg.get('default_scope') == 'mmdet':
-        read_coco_by_name()
+    mend_libraries(cfg)
     # mmengine would select a GPU for the process; without one the group has
     # to exist before.
     if cfg.launcher == 'pytorch' and not has_accelerator():
@@ -147,7 +156,7 @@ def build_runner(cfg: Config) -> Runner:
         # when the training starts.
         return RUNNERS.build(cfg)
     runner = Runner.from_cfg(cfg)
-    accept_any_sizes()
+    mend_libraries(cfg)
     if cfg.launcher != 'none' and not has_accelerator():
         reject_sync_bn(runner.model)
     return runner

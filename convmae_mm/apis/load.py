@@ -18,9 +18,10 @@ from convmae_mm.checkpoint import (
     load_weights_file,
     uses_our_names,
 )
-from convmae_mm.checkpoint.config_text import read_config_text
+from convmae_mm.checkpoint.config_text import check_parts, read_config_text
+from convmae_mm.checkpoint.downloads import resolve
 
-from .config import find_config, load_config
+from .config import find_config, load_config, mend_libraries
 from .loaded_model import LoadedModel, task_of
 from .options import RunOptions
 
@@ -63,8 +64,12 @@ def load(
     cfg = _find_config(file, config)
     if cfg is None:
         return _load_released(file, device)
+    if cfg.get('data_preprocessor'):
+        # as the runner does, whose config keeps the two apart
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         model = MODELS.build(cfg.model)
+    mend_libraries(cfg)
     _fill(model, file)
     return LoadedModel(
         model.to(device or get_device()).eval(),
@@ -85,8 +90,9 @@ def find_checkpoint(source: str | PathLike) -> Path:
     """
     path = Path(source).expanduser()
     if not path.is_dir():
-        # a URL is left to the loader
-        if '://' not in str(source) and not path.exists():
+        if '://' in str(source):
+            return resolve(str(source))
+        if not path.exists():
             raise FileNotFoundError(f'{source} does not exist')
         return path
     record = path / RUN_FILE
@@ -118,7 +124,9 @@ def _find_config(
     text = file.settings.get(CONFIG_KEY)
     if isinstance(text, str):
         try:
-            return read_config_text(text)
+            cfg = read_config_text(text)
+            check_parts(cfg)
+            return cfg
         except CheckpointError as error:
             raise CheckpointError(f'{file.path}: {error}') from error
     if not uses_our_names(file.weights):

@@ -137,7 +137,13 @@ def _rehearse_validation(runner: Runner, model: Any) -> None:
 
 
 def _check_watched(runner: Runner, scores: Mapping[str, Any]) -> None:
-    """Scores that hooks wait for must exist."""
+    """Scores that hooks wait for must exist.
+
+    A network that has learned nothing may find nothing, and then some
+    metrics give no scores at all: that tells nothing.
+    """
+    if not scores:
+        return
     for hook in runner.hooks:
         watched = getattr(hook, 'save_best', None) or getattr(
             hook, 'monitor', None

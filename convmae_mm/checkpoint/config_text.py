@@ -2,17 +2,25 @@
 
 mmengine keeps the text of a training's config, which is Python, in its
 checkpoints and runs it to read it back. A file from elsewhere must not be
-able to do that: here only names bound to plain values are read, and what
-they ask to build must belong to the libraries that we know.
+able to do that: here only names bound to plain values are read. A registry
+calls whatever a dotted path leads to, so before anything is built, what is
+asked for must be a part that the libraries registered.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from mmengine import registry as mmengine_registry
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import Registry
+from torch import nn
+from torch.optim import Optimizer
 
 from convmae_mm.errors import CheckpointError
 
@@ -21,6 +29,10 @@ TRUSTED = (
     *('convmae_mm.', 'mmengine.', 'mmcv.', 'mmdet.', 'mmseg.'),
     *('mmpretrain.', 'torch.nn.', 'torch.optim.'),
 )
+SCOPES = ('convmae_mm', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
+# What these build takes configs, files or commands of its own.
+DRIVERS = ('INFERENCERS', 'RUNNERS', 'RUNNER_CONSTRUCTORS')
+PARTS = (nn.Module, Optimizer, OptimWrapper)
 
 
 def read_config_text(text: str) -> Config:
@@ -56,6 +68,60 @@ def read_config_text(text: str) -> Config:
             'elsewhere; if you trust it, give the config as a file of its own'
         )
     return Config(entries)
+
+
+def check_parts(cfg: Config) -> None:
+    """Check that a config builds nothing but parts of the libraries.
+
+    To be called before anything of a config from a checkpoint is built.
+
+    Raises:
+        CheckpointError: Naming what is no model, transform, hook and so on.
+    """
+    content = cfg.to_dict()
+    scopes = set(_values(content, '_scope_')) | {content.get('default_scope')}
+    foreign = sorted(map(str, scopes - {*SCOPES, None}))
+    foreign += sorted({x for x in _types(content) if not _is_part(x)})
+    if foreign:
+        raise CheckpointError(
+            f'the config inside asks for {foreign}, which is no part that '
+            'the libraries register, and is not called; if you trust it, '
+            'give the config as a file of its own'
+        )
+
+
+def _is_part(name: str) -> bool:
+    """Whether a registry that is asked for a name finds a part."""
+    if '.' not in name:
+        # A registry imports a module of that name, if it knows no part.
+        return not name.isidentifier() or not importlib.util.find_spec(name)
+    if name.startswith('custom_imports'):
+        return False
+    for root in _registries():
+        try:
+            found = root.get(name)
+        except (ImportError, AttributeError, KeyError):
+            continue
+        if found is not None:
+            return (
+                inspect.isclass(found) and issubclass(found, PARTS)
+            ) or _is_registered(found)
+    return False
+
+
+def _registries() -> list[Registry]:
+    return [
+        x
+        for name, x in vars(mmengine_registry).items()
+        if isinstance(x, Registry) and name not in DRIVERS
+    ]
+
+
+def _is_registered(found: Any) -> bool:
+    below = _registries()
+    for node in below:
+        below += node.children.values()
+    return any(found is x for node in below for x in node.module_dict.values())
 
 
 def _evaluate(node: ast.expr) -> Any:
@@ -96,6 +162,18 @@ def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:
         f'the config inside is no plain one: line {node.lineno} has '
         f'{ast.unparse(node)[:60]!r}; give the config as a file of its own'
     )
+
+
+def _values(part: Any, name: str) -> Iterator[Any]:
+    """What a key stands for anywhere in a config."""
+    if isinstance(part, dict):
+        if name in part:
+            yield part[name]
+        for value in part.values():
+            yield from _values(value, name)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            yield from _values(value, name)
 
 
 def _types(part: Any) -> Iterator[str]:

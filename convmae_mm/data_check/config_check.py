@@ -55,7 +55,9 @@ def check_config(
             examiner or Examiner(),
             num_classes=numbers.pop() if len(numbers) == 1 else None,
             ignored=ignored_label(
-                heads if cfg.get('default_scope') == 'mmseg' else (), report
+                heads if cfg.get('default_scope') == 'mmseg' else (),
+                report,
+                _own_ignored(cfg),
             ),
         )
         read: dict[str, Split] = {}
@@ -71,7 +73,8 @@ def check_config(
             read[split] = found
             check_batches(found, world_size, report)
             if split != 'train':
-                check_evaluator(found, evaluator, heads, report)
+                model = cfg.get('model')
+                check_evaluator(found, evaluator, heads, model, report)
         if not read:
             loaders = ' or '.join(f'{split}_dataloader' for split in splits)
             raise ConfigError(f'{name} has no {loaders}: nothing to examine')
@@ -83,3 +86,10 @@ def check_config(
             if cfg.get('train_cfg'):
                 check_schedule(cfg, read['train'], world_size, report)
     return report
+
+
+def _own_ignored(cfg: Any) -> int | None:
+    """The label that the training data are said to ignore."""
+    data = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    label = data.get('ignore_index')
+    return label if isinstance(label, int) else None

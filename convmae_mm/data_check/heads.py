@@ -71,8 +71,16 @@ def _default(kind: Any) -> int | None:
     return None
 
 
-def ignored_label(heads: Sequence[Head], report: Report) -> int:
-    """The label that heads for label maps ignore; notes contradictions."""
+def ignored_label(
+    heads: Sequence[Head], report: Report, wanted: int | None = None
+) -> int:
+    """The label that heads for label maps ignore; notes contradictions.
+
+    Args:
+        heads: With a number of classes.
+        report: Where faults go.
+        wanted: The label that the data set itself ignores, if it says so.
+    """
     found = {
         head.key: head.cfg.get('ignore_index', IGNORED)
         for head in heads
@@ -81,7 +89,7 @@ def ignored_label(heads: Sequence[Head], report: Report) -> int:
     for head in heads:
         label = head.cfg.get('ignore_index', IGNORED)
         if isinstance(label, int) and (
-            0 <= label < head.num_classes and label != IGNORED
+            0 <= label < head.num_classes and label not in (IGNORED, wanted)
         ):
             report.add(
                 'ignored-class',

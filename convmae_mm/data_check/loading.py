@@ -32,7 +32,11 @@ def _names(metric: Any) -> Sequence[str]:
 
 
 def check_evaluator(
-    split: Split, cfg: Any, heads: Sequence[Head], report: Report
+    split: Split,
+    cfg: Any,
+    heads: Sequence[Head],
+    model: Any,
+    report: Report,
 ) -> None:
     """Compare what is scored with the data and the model of the config."""
     part = split.name
@@ -40,9 +44,7 @@ def check_evaluator(
         file = metric.get('ann_file')
         if file and split.ann_files:
             _check_file(split, str(file), report)
-        if 'segm' in _names(metric.get('metric')) and not any(
-            'mask' in head.key for head in heads
-        ):
+        if 'segm' in _names(metric.get('metric')) and not _has_masks(model):
             boxes = [head for head in heads if 'bbox' in head.key]
             if boxes:
                 report.add(
@@ -54,6 +56,19 @@ def check_evaluator(
                 )
         if str(metric['type']).rpartition('.')[2] == 'IoUMetric':
             _check_ignored(metric, part, heads, report)
+
+
+def _has_masks(model: Any) -> bool:
+    """Whether a part of a model is about masks, such as its ``loss_mask``."""
+    if isinstance(model, Mapping):
+        return any(
+            ('mask' in str(key) and value is not None) or _has_masks(value)
+            for key, value in model.items()
+            if key not in ('train_cfg', 'test_cfg', 'data_preprocessor')
+        )
+    if isinstance(model, (list, tuple)):
+        return any(map(_has_masks, model))
+    return False
 
 
 def _check_file(split: Split, file: str, report: Report) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.registry import DATASETS, TRANSFORMS
+from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 
 from .class_folders import subfolders
 from .coco_file import ExpectedClasses, check_coco, kept
@@ -112,7 +112,7 @@ class SplitReader:
                 self._refuse(part, cfg, error)
                 split.length = None
                 continue
-            if not self._note_classes(split, part, dataset):
+            if not self._note_classes(split, part, dataset, cfg):
                 split.length = None
                 continue
             masks = with_masks or _loads_masks(cfg.get('pipeline'))
@@ -148,7 +148,9 @@ class SplitReader:
             remedy,
         )  # fmt: skip
 
-    def _note_classes(self, split: Split, part: str, dataset: Any) -> bool:
+    def _note_classes(
+        self, split: Split, part: str, dataset: Any, cfg: Mapping[str, Any]
+    ) -> bool:
         """Whether the classes are a list of names, or there are none."""
         classes = dataset.metainfo.get('classes')
         if isinstance(classes, str):
@@ -163,12 +165,14 @@ class SplitReader:
         if not classes:
             return True
         classes = tuple(classes)
+        # ImageNet's own list has two cranes, which are numbered by folders
+        stated = (cfg.get('metainfo') or {}).get('classes') is not None
         self.report.add(
             'class-repeated',
             part,
             '{count} classes of metainfo.classes occur twice',
             'name each class once',
-            [x for x, n in Counter(classes).items() if n > 1],
+            [x for x, n in Counter(classes).items() if n > 1 and stated],
         )
         if split.classes not in (None, classes):
             self.report.add(
@@ -186,7 +190,10 @@ class SplitReader:
         classes, palette = metainfo.get('classes'), metainfo.get('palette')
         if not isinstance(classes, (list, tuple)) or not palette:
             return True
-        if len(palette) == len(classes):
+        # names of palettes are mmdet's; more colours than classes are refused
+        # by mmseg alone
+        more = len(palette) > len(classes) and not _in_mmseg()
+        if isinstance(palette, str) or len(palette) == len(classes) or more:
             return True
         self.report.add(
             'palette-length',
@@ -522,6 +529,11 @@ def not_there(paths: Sequence[str]) -> list[str]:
         if name not in there[folder]:
             missing.append(path)
     return missing
+
+
+def _in_mmseg() -> bool:
+    scope = DefaultScope.get_current_instance()
+    return scope is not None and scope.scope_name == 'mmseg'
 
 
 def _build_unread(cfg: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ into an object or is an error that names it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,7 @@ def to_coco(
         content['images'].append(
             dict(
                 id=number,
-                file_name=str(item.path.relative_to(images)),
+                file_name=os.path.relpath(item.path, images),
                 width=width,
                 height=height,
             )
@@ -141,6 +142,11 @@ def _read_yolo(source: Path, split: str | None) -> Read:
             error
         )
     if isinstance(names, dict):
+        if set(names) != set(range(len(names))):
+            raise DataError(
+                f'{source}: names count {list(names)}; they must count from '
+                '0 without a gap'
+            )
         names = [names[i] for i in range(len(names))]
     names = [str(x) for x in names]
     splits = [x for x in ('train', 'val', 'test') if content.get(x)]
@@ -270,7 +276,9 @@ def _read_labelme_file(file: Path) -> Labelled:
         for shape in content['shapes']:
             points = [float(x) for point in shape['points'] for x in point]
             kind = shape.get('shape_type') or 'polygon'
-            if kind not in ('polygon', 'rectangle') or len(points) < 4:
+            if kind not in ('polygon', 'rectangle') or len(points) < (
+                6 if kind == 'polygon' else 4
+            ):
                 raise DataError(
                     f'{file}: a {kind} of {len(points) // 2} points, '
                     f'{shape["label"]!r}; polygons and rectangles can be '

@@ -13,6 +13,7 @@ import random
 import numpy as np
 import torch
 from mmengine.dist import get_rank
+from mmengine.registry import FUNCTIONS
 
 from convmae_mm.processes import die_with_parent
 
@@ -30,6 +31,7 @@ def seed_data(seed: int, iteration: int) -> None:
     _seed_all(seed, iteration, _DATA)
 
 
+@FUNCTIONS.register_module()
 def seed_worker(worker_id: int) -> None:
     """Seed a data worker and tie its life to that of the training.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
-
-from convmae_mm.checkpoint import load_weights_file
+from convmae_mm.checkpoint import CheckpointError, load_weights_file
+from convmae_mm.checkpoint.config_text import read_config_text
 from convmae_mm.variants import arch_zoo
 
 # What the released encoders were trained with, on ImageNet.
@@ -51,8 +50,16 @@ def look_at_encoder(file: str | Path) -> Encoder:
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     text = loaded.settings.get('cfg')
     if isinstance(text, str):
-        cfg = Config.fromstring(text, '.py')
-        processor = cfg.model.get('data_preprocessor') or {}
+        try:
+            cfg = read_config_text(text)
+        except CheckpointError:
+            return Encoder(str(file), arch, mean, std)
+        model = cfg.get('model') or {}
+        processor = (
+            model.get('data_preprocessor')
+            or cfg.get('data_preprocessor')
+            or {}
+        )
         mean = tuple(processor.get('mean') or mean)
         std = tuple(processor.get('std') or std)
     return Encoder(str(file), arch, mean, std)

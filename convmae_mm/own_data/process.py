@@ -16,6 +16,7 @@ from convmae_mm.errors import UserError
 from convmae_mm.processes import die_with_parent
 
 ENTRY_POINT = 'from convmae_mm.cli import main; raise SystemExit(main())'
+_SECONDS_TO_END = 20
 _TAIL_LINES = 20
 
 
@@ -51,7 +52,7 @@ def run_command(
         finally:
             # Interrupted, or an error of ours: nobody would read on.
             if child.poll() is None and sys.exc_info()[0] is not None:
-                child.kill()
+                _end(child)
             code = child.wait()
     if code:
         why = f'exit code {code}'
@@ -63,13 +64,28 @@ def run_command(
         )
 
 
+def _end(child: subprocess.Popen[str]) -> None:
+    """Let a launcher end its processes, which are no children of ours."""
+    child.terminate()
+    try:
+        child.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
 def _start(command: Sequence[str]) -> subprocess.Popen[str]:
-    if command[0] == 'convmae-mm':
-        command = [sys.executable, '-u', '-c', ENTRY_POINT, *command[1:]]
+    # Whatever is on the PATH: the programs of this very environment.
+    python = [sys.executable, '-u']
+    words = list(command)
+    if 'convmae-mm' in words:
+        place = words.index('convmae-mm')
+        words[place : place + 1] = [*python, '-c', ENTRY_POINT]
+    if words[0] == 'torchrun':
+        words[:1] = [*python, '-m', 'torch.distributed.run']
     root = str(Path(convmae_mm.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get('PYTHONPATH')])]
     return subprocess.Popen(
-        command,
+        words,
         env={**os.environ, 'PYTHONPATH': os.pathsep.join(paths)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

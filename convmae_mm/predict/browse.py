@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.registry import DATASETS, DefaultScope
 from pycocotools import mask as coco_mask
 
-from convmae_mm.apis.config import load_config
+from convmae_mm.apis.config import load_config, mend_libraries
 from convmae_mm.apis.options import RunOptions
 from convmae_mm.errors import ConfigError
 
@@ -33,6 +33,7 @@ def browse(config: str | Path, out: Path, number: int) -> int:
     cfg = load_config(config, RunOptions())
     if cfg.get('train_dataloader') is None:
         raise ConfigError(f'{config} has no train_dataloader')
+    mend_libraries(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         dataset = DATASETS.build(dict(cfg.train_dataloader['dataset']))
         count = min(number, len(dataset))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -239,18 +238,7 @@ def _batches(
     """What goes through the network together, or is cut into tiles."""
     if tiling is not None:
         return chunked(items, 1)
-    if model.task != 'segmentor':
-        return chunked(items, size)
-    # mmseg stacks pictures as they are: a batch is of one size
-
-    def shape(item: Item) -> Any:
-        return None if item.read is None else item.read['img'].shape
-
-    return (
-        batch
-        for _, group in groupby(items, shape)
-        for batch in chunked(group, size)
-    )
+    return chunked(items, size)
 
 
 def _predict(

@@ -78,8 +78,11 @@ class ObjectMeasure:
         image = len(self._images) + 1
         self._images.append(dict(id=image, height=size[0], width=size[1]))
         crowd = [bool(x.get('ignore_flag')) for x in info['instances']]
-        masks = found.masks is not None and truth.masks is not None
-        self._has_masks |= masks
+        # a picture without objects has masks of neither kind
+        masks = found.masks is not None and (
+            truth.masks is not None or not len(truth)
+        )
+        self._has_masks |= masks and len(truth) > 0
         for objects, target in ((truth, self._truth), (found, self._found)):
             target += as_annotations(objects, image, len(target), masks)
         for entry, ignored in zip(

@@ -33,7 +33,7 @@ from convmae_mm.predict.run import label_map
 from convmae_mm.predict.writers import SHOWN_SCORE, name_of
 
 from .figures import THEMES, Panel, plot_confusion, plot_panels
-from .measures import MEASURES, ClassTable, Measure, true_objects
+from .measures import MEASURES, ClassTable, LabelMeasure, Measure, true_objects
 from .reconstruction import COLUMNS, reconstruct
 from .scalars import Curve, read_curve, read_validations
 
@@ -211,6 +211,8 @@ def _score(model: LoadedModel, report: TrainingReport) -> None:
         evaluator.dataset_meta = dataset.metainfo
         names = [str(x) for x in dataset.metainfo.get('classes') or ()]
         measure = MEASURES[model.task](names or list(model.classes))
+        if isinstance(measure, LabelMeasure):
+            measure.ignored = dataset.ignore_index
         qualities: list[float] = []
         numbers = follow(range(len(dataset)), len(dataset), 'report')
         for batch in chunked(numbers, model.batch_size):

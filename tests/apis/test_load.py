@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from released_networks import released_state
 
 import convmae_mm
 from convmae_mm.apis.load import find_checkpoint
 from convmae_mm.checkpoint import CheckpointError
-from convmae_mm.checkpoint.config_text import read_config_text
+from convmae_mm.checkpoint.config_text import check_parts, read_config_text
 
 Trained = Callable[[str], Path]
 
@@ -99,6 +101,68 @@ def test_released_files(name: str, task: str, tmp_path: Path) -> None:
 def test_text_in_a_checkpoint_is_never_run(text: str) -> None:
     with pytest.raises(CheckpointError, match='the config inside'):
         read_config_text(text)
+
+
+@pytest.mark.parametrize(
+    'part',
+    [
+        dict(type='mmengine.config.Config.fromstring', cfg_str='import os'),
+        dict(type='mmengine.load', file='a.pkl'),
+        dict(type='mmdet.apis.DetInferencer', model='a.py'),
+        dict(type='mmengine.runner.Runner'),
+        dict(type='convmae_mm.own_data.process.run_command'),
+        dict(type='convmae_mm.apis.train.train', config='a.py'),
+        dict(type='antigravity'),
+        dict(type='torch.nn.functional.relu'),
+        dict(type='ConvMAE', _scope_='antigravity'),
+    ],
+    ids=lambda part: part['type'],
+)
+def test_only_parts_of_the_libraries_are_built(part: dict) -> None:
+    """A registry would call whatever a dotted path leads to."""
+    with pytest.raises(CheckpointError, match='is no part that'):
+        check_parts(Config(dict(model=dict(backbone=[part]))))
+
+
+def test_parts_of_the_libraries_may_be_built() -> None:
+    names = (
+        *('convmae_mm.ConvMAE', 'mmdet.MaskRCNN', 'MaskRCNN', 'torch.nn.GELU'),
+        *('mmseg.EncoderDecoder', 'mmpretrain.LinearClsHead', 'BN', 'LN2d'),
+        'convmae_mm.engine.random_streams.seed_worker',
+        'convmae_mm.engine.hooks.safe_checkpoint_hook.SafeCheckpointHook',
+        'convmae_mm.engine.cpu_amp_optim_wrapper.CpuAmpOptimWrapper',
+    )
+    check_parts(Config(dict(parts=[dict(type=name) for name in names])))
+
+
+def test_a_preprocessor_at_the_top_level_normalises(tmp_path: Path) -> None:
+    """As in mmpretrain's configs; the runner merges it into its own model."""
+    model = dict(
+        type='ImageClassifier',
+        backbone=dict(type='convmae_mm.ConvMAE', arch='tiny', out_indices=-1),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=2, in_channels=128),
+    )
+    cfg = Config(
+        dict(
+            default_scope='mmpretrain',
+            model=model,
+            data_preprocessor=dict(
+                num_classes=2, mean=[1.0, 2, 3], std=[4.0, 5, 6], to_rgb=True
+            ),
+            test_dataloader=dict(
+                batch_size=1, dataset=dict(type='CustomDataset', pipeline=[])
+            ),
+        )
+    )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        weights = MODELS.build(cfg.model).state_dict()
+    file = tmp_path / 'a.pth'
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b')))
+    torch.save(dict(state_dict=weights, meta=meta), file)
+    loaded = convmae_mm.load(file, device='cpu')
+    assert loaded.model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
+    assert convmae_mm.load(file.as_uri(), device='cpu').path == file
 
 
 def test_plain_text_is_read() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from PIL import Image
 
 from convmae_mm import apis
 from convmae_mm.apis.examination import ExaminationError
-from convmae_mm.apis.rehearsal import Rehearsal, RehearsalError, most_different
+from convmae_mm.apis.rehearsal import (
+    Rehearsal,
+    RehearsalError,
+    _check_watched,
+    most_different,
+)
+from convmae_mm.errors import ConfigError
 
 # 9 pictures of two classes, 2 in a batch; everything that is random or has a
 # state of its own: augmentation, dropped paths, BatchNorm.
@@ -238,3 +245,13 @@ def test_the_most_different_shapes_are_taken():
     assert set(most_different(some, 4)) == {0, 1, 3, 4}
     assert sorted(most_different(some, 9)) == list(range(6))
     assert len(most_different(Sizes(*[(1, 1)] * 500), 100)) == 100
+
+
+def test_no_scores_tell_nothing_about_what_hooks_wait_for() -> None:
+    """A fresh detector of many classes finds nothing above its threshold."""
+    hook = SimpleNamespace(save_best='coco/bbox_mAP')
+    runner = SimpleNamespace(hooks=[hook])
+    _check_watched(runner, {})
+    _check_watched(runner, {'coco/bbox_mAP': 0.0})
+    with pytest.raises(ConfigError, match='waits for'):
+        _check_watched(runner, {'coco/segm_mAP': 0.0})

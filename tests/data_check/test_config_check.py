@@ -724,6 +724,21 @@ def wrapped(name: str, **settings: Any) -> Change:
 
 
 FINE: dict[str, tuple[str, Change]] = {
+    'a palette by name': (
+        'det',
+        put(f'{TRAIN}.metainfo.palette', 'random'),
+    ),
+    'more colours than classes': (
+        'det',
+        put(f'{TRAIN}.metainfo.palette', [[k, k, k] for k in range(9)]),
+    ),
+    'masks of a head that is not called so': (
+        'det',
+        both(
+            put(f'{ROI}.mask_head', None),
+            put('model.bbox_head', dict(type='A', loss_mask=dict(type='B'))),
+        ),
+    ),
     'as it is': ('det', lambda cfg, root: None),
     'label maps': ('seg', lambda cfg, root: None),
     'class folders': ('cls', lambda cfg, root: None),

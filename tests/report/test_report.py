@@ -135,3 +135,33 @@ def test_labels_and_classes_are_counted():
     )
     assert classes.add(sample, {}) == pytest.approx(0.3)
     assert dict(classes.by_class().rows)['b'][1] == 0
+
+
+@pytest.mark.parametrize('with_masks', [True, False])
+def test_a_picture_without_objects_among_others(with_masks: bool) -> None:
+    """What is found in it counts against the masks of its class too."""
+    measure = ObjectMeasure(['cat'])
+    box, mask = [10.0, 10, 40, 40], torch.zeros(1, 100, 100, dtype=torch.bool)
+    mask[:, 10:40, 10:40] = True
+    for boxes in ([], [box]):
+        sample = detections([box], [0], [0.9])
+        sample.pred_instances.masks = mask
+        info = truth(boxes, [0] * len(boxes))
+        if with_masks and boxes:
+            outline = [[10, 10, 40, 10, 40, 40, 10, 40]]
+            info['instances'][0]['mask'] = outline
+        measure.add(sample, info)
+    table = measure.by_class()
+    assert any('mask' in x for x in table.columns) is with_masks
+
+
+def test_labels_that_the_data_set_ignores_do_not_count() -> None:
+    measure = LabelMeasure(['none', 'a', 'b'])
+    measure.ignored = 0
+    labels = torch.tensor([[[0, 0, 1, 2]]])
+    found = torch.tensor([[[1, 2, 1, 2]]])
+    sample = SimpleNamespace(
+        gt_sem_seg=SimpleNamespace(data=labels),
+        pred_sem_seg=SimpleNamespace(data=found),
+    )
+    assert measure.add(sample, {}) == 1
