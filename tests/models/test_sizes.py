@@ -147,6 +147,7 @@ def test_whole_pictures_are_not_stretched() -> None:
                 num_convs=1,
                 num_classes=3,
                 norm_cfg=dict(type='BN'),
+                loss_decode=dict(type='mmseg.CrossEntropyLoss'),
             ),
             test_cfg=ConfigDict(mode='whole'),
         )
