@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.engine.any_sizes import accept_any_sizes
 from convmae_mm.engine.layer_decay import use_own_decay
+from convmae_mm.engine.quiet_terminal import quiet
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
 
@@ -154,8 +155,8 @@ def build_runner(cfg: Config) -> Runner:
     if 'runner_type' in cfg:
         # mmengine's runner for strategies such as FSDP; it builds the model
         # when the training starts.
-        return RUNNERS.build(cfg)
-    runner = Runner.from_cfg(cfg)
+        return quiet(RUNNERS.get(cfg.runner_type)).from_cfg(cfg)
+    runner = quiet(Runner).from_cfg(cfg)
     mend_libraries(cfg)
     if cfg.launcher != 'none' and not has_accelerator():
         reject_sync_bn(runner.model)

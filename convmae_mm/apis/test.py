@@ -16,6 +16,7 @@ from convmae_mm.errors import ConfigError
 
 from .config import build_runner, existing_checkpoint, load_config
 from .examination import examine
+from .last_words import tell_test
 from .options import TestingOptions
 
 # How each library draws: its hook, that draws every test image, and the
@@ -84,6 +85,7 @@ def run_test(
     if suffix == '.json' and is_main_process():
         Path(str(out)).parent.mkdir(parents=True, exist_ok=True)
         dump(scores, str(out), indent=2)
+    tell_test(runner, scores, out)
     return scores
 
 

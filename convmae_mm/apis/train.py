@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from .config import (
 )
 from .examination import examine
 from .guards import add_guards, owned_work_dir, use_safe_checkpoints
+from .last_words import tell_training
 from .options import LOGS, TrainingOptions
 from .rehearsal import Rehearsal
 from .resumption import last_good_checkpoint, resumed_seed
@@ -70,7 +72,9 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
         if check and 'runner_type' not in cfg:
             # FSDP spreads a model that cannot be copied.
             runner.register_hook(Rehearsal(), priority='VERY_HIGH')
+        start = time.monotonic()
         runner.train()
+    tell_training(runner, time.monotonic() - start)
     return runner
 
 

@@ -17,8 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Test, and print the scores."""
-    options = chosen_options(args, TestingOptions)
-    for name, score in test(args.config, args.checkpoint, **options).items():
-        print(f'{name}: {score}')
+    """Test; the scores are its last words."""
+    test(args.config, args.checkpoint, **chosen_options(args, TestingOptions))
     return 0
