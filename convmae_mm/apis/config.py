@@ -20,6 +20,7 @@ from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.engine.quiet_terminal import quiet
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import SCOPE
+from convmae_mm.shipped import find_config as find_config
 
 from .guards import fit_loaders
 from .options import LAUNCHERS, RunOptions
@@ -103,27 +104,6 @@ def _read(path: Path) -> Config:
         raise ConfigError(
             f'config {path} cannot be read: {type(error).__name__}: {error}'
         ) from error
-
-
-def find_config(name: str | Path) -> Path:
-    """A shipped config, in the repository or inside the package.
-
-    Args:
-        name: Path of the file inside ``configs/``.
-
-    Raises:
-        FileNotFoundError: If it is in neither place.
-    """
-    package = Path(__file__).resolve().parents[1]
-    places = [
-        root / 'configs' / name for root in (package.parent, package / '.mim')
-    ]
-    for place in places:
-        if place.is_file():
-            return place
-    raise FileNotFoundError(
-        f'config {name} is neither {places[0]} nor {places[1]}'
-    )
 
 
 def mend_libraries(cfg: Config) -> None:

@@ -18,10 +18,14 @@ from convmae_mm.checkpoint import (
     load_weights_file,
     uses_our_names,
 )
-from convmae_mm.checkpoint.config_text import check_parts, read_config_text
-from convmae_mm.checkpoint.downloads import resolve
+from convmae_mm.checkpoint.opening.config_text import (
+    check_parts,
+    read_config_text,
+)
+from convmae_mm.checkpoint.opening.downloads import resolve
+from convmae_mm.shipped import find_config
 
-from .config import find_config, load_config, mend_libraries
+from .config import load_config, mend_libraries
 from .loaded_model import LoadedModel, task_of
 from .options import RunOptions
 
@@ -153,9 +157,10 @@ def _fill(model: nn.Module, file: LoadedFile) -> None:
 
 
 def _load_released(file: LoadedFile, device: str | None) -> LoadedModel:
+    from convmae_mm.checkpoint.networks.network import fit_preprocessor
+    from convmae_mm.checkpoint.networks.pretrain import MODEL_CONFIG
+
     from .official import build_from_official
-    from .released_models import fit_preprocessor
-    from .released_pretraining import PRETRAIN_CONFIG
 
     model: Any = build_from_official(file.path)
     task = task_of(model)
@@ -164,7 +169,7 @@ def _load_released(file: LoadedFile, device: str | None) -> LoadedModel:
     target = device or get_device()
     preprocessor = None
     if task == 'encoder':
-        base = Config.fromfile(find_config(PRETRAIN_CONFIG)).model
+        base = Config.fromfile(find_config(MODEL_CONFIG)).model
         fit_preprocessor(base.data_preprocessor, model.in_channels)
         preprocessor = MODELS.build(
             ConfigDict(base.data_preprocessor, _scope_='mmpretrain')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -13,28 +13,14 @@ from torch import Tensor, nn
 
 from convmae_mm.checkpoint import (
     ReleasedNetwork,
-    convert_released_state_dict,
-    describe_released,
-    extract_encoder,
-    find_mode,
+    WholeNetwork,
     initialise_backbone,
     load_weights_file,
     unpack_weights,
 )
+from convmae_mm.checkpoint.networks import model_config
 from convmae_mm.engine.pretrained import show_report
 from convmae_mm.models.backbones import ConvMAE
-
-from .released_models import detector_config, segmentor_config
-from .released_pretraining import classifier_config, pretrain_config
-
-# The variants that are more than an encoder.
-_CONFIGS: dict[str, Callable[[ReleasedNetwork], ConfigDict]] = {
-    'pretrain': pretrain_config,
-    'classifier': classifier_config,
-    'detector1': detector_config,
-    'detector2': detector_config,
-    'segmentor': segmentor_config,
-}
 
 
 def build_from_official(
@@ -86,11 +72,10 @@ def build_from_official(
             or does not tell what must be given.
         ValueError: For an option that the network has no use for.
     """
-    weights = _read(source)
-    if mode is not None and mode != find_mode(weights):
-        weights = extract_encoder(weights)
-    network = describe_released(
-        weights,
+    whole = WholeNetwork(_read(source))
+    if mode not in (None, whole.encoder.mode):
+        whole = WholeNetwork(whole.extract_encoder())
+    network = whole.describe(
         mode=mode,
         img_size=img_size,
         num_heads=num_heads,
@@ -104,13 +89,13 @@ def build_from_official(
         'decoder_num_heads': decoder_num_heads,
     }
     _refuse_without_decoder(network, given)
-    if network.variant == 'backbone':
-        return _build_encoder(network, weights).eval()
-    config = _CONFIGS[network.variant](network)
-    if network.variant == 'pretrain':
+    if not network.parts:
+        return _build_encoder(network, whole.released).eval()
+    config = model_config(network)
+    if network.decoder is not None:
         _set_pretraining(config, num_masks, mask_ratio, norm_pix)
     model = MODELS.build(config)
-    model.load_state_dict(convert_released_state_dict(weights), strict=True)
+    model.load_state_dict(whole.to_ours(), strict=True)
     return model.eval()
 
 
@@ -148,7 +133,7 @@ def _refuse_without_decoder(
 ) -> None:
     """Options of pretraining must not be given in vain."""
     options = {name: v for name, v in given.items() if v is not None}
-    if options and network.variant != 'pretrain':
+    if options and network.decoder is None:
         raise ValueError(
             f'{options} cannot act on a network of kind {network.variant!r}: '
             'only a pretraining network, in its own mode, masks and decodes'

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from convmae_mm.checkpoint import CheckpointError
-from convmae_mm.checkpoint.containers import read_container
+from convmae_mm.checkpoint.opening.containers import read_container
 from convmae_mm.engine.finite import not_finite
 
 # As mmengine's CheckpointHook names them, by epoch or by iteration.

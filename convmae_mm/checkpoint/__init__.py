@@ -1,40 +1,39 @@
 """Checkpoints: what a file holds, and released networks to ours and back.
 
 - :func:`load_weights_file` opens a file or URL and says what is wrong with it.
-- :func:`describe_released` reads a network's settings off its tensors,
-  :func:`describe_ours` those of one of ours.
-- :func:`convert_released_state_dict` renames a released network to ours,
-  :func:`export_released_state_dict` back.
-- :func:`compare` tells how well weights fit a model, before they are loaded.
+- :class:`WholeNetwork` is a released network: its kind, its settings, its
+  tensors under both names. ``networks`` is the table of their kinds.
+- :func:`describe_released`, :func:`convert_released_state_dict` and others
+  are what it can do, in one call.
 - :func:`initialise_backbone` starts an encoder from a network of either kind.
 
 All but the first are pure functions of a dict of tensors.
 """
 
-from .description import (
-    ReleasedNetwork,
-    describe_ours,
-    describe_released,
-)
-from .encoder import extract_encoder, find_mode
 from .errors import (
     CheckpointError,
     ForeignNetworkError,
     UnmatchedTensorsError,
     UnsafeFileError,
 )
-from .files import LoadedFile, load_weights_file, unpack_weights
 from .initialisation import (
     InitialisationReport,
     initialise_backbone,
     initialise_model,
 )
-from .matching import check_complete
-from .released import (
+from .networks import ReleasedNetwork, uses_our_names
+from .opening import LoadedFile, load_weights_file, unpack_weights
+from .whole import (
+    WholeNetwork,
+    check_complete,
     convert_released_state_dict,
+    describe_ours,
+    describe_released,
     export_released_state_dict,
+    extract_encoder,
+    find_variant,
+    find_whole,
 )
-from .variants import find_variant, rules_for, uses_our_names
 
 __all__ = [
     'CheckpointError',
@@ -44,18 +43,18 @@ __all__ = [
     'ReleasedNetwork',
     'UnmatchedTensorsError',
     'UnsafeFileError',
+    'WholeNetwork',
     'check_complete',
     'convert_released_state_dict',
     'describe_ours',
     'describe_released',
     'export_released_state_dict',
     'extract_encoder',
-    'find_mode',
     'find_variant',
+    'find_whole',
     'initialise_backbone',
     'initialise_model',
     'load_weights_file',
-    'rules_for',
     'unpack_weights',
     'uses_our_names',
 ]

@@ -16,15 +16,13 @@ from typing import cast
 from torch import Tensor, nn
 
 from .errors import CheckpointError, UnmatchedTensorsError
-from .foreign import check_is_convmae
-from .released import convert_released_state_dict
-from .variants import uses_our_names
+from .networks import uses_our_names
+from .networks.encoder import BACKBONE, WINDOW_TABLE, addition
+from .opening.foreign import check_is_convmae
+from .whole import WholeNetwork
 
-BACKBONE = 'backbone.'
 FIRST_CONVOLUTION = 'patch_embed1.proj.weight'
 LEAST_SHARE = 0.99  # of the tensors that every encoder has
-
-_WINDOW_TABLE = 'window_rel_pos.table'
 
 # Tables that the encoder itself resizes to its grid when it loads them. The
 # table of the windows is not among them: its size is the mode's.
@@ -32,20 +30,6 @@ _RESIZED = re.compile(
     r'pos_embed|global_rel_pos\.table'
     r'|blocks3\.\d+\.attn\.rel_pos\.(table|height|width)'
 )
-# What modes add to the plain encoder, by kind. A fresh E4 is drawn at random,
-# everything else starts at values that change no feature.
-_ADDITIONS = {
-    'shared relative positions': re.compile(r'(window|global)_rel_pos\.'),
-    'relative positions per block': re.compile(
-        r'blocks3\.\d+\.attn\.rel_pos\.table'
-    ),
-    'decomposed relative positions': re.compile(
-        r'blocks3\.\d+\.attn\.rel_pos\.(height|width)'
-    ),
-    'LayerScale': re.compile(r'blocks3\.\d+\.scale[12]\.'),
-    'a convolutional E4': re.compile(r'downsample\.'),
-}
-
 Shape = tuple[int, ...]
 
 
@@ -229,22 +213,10 @@ def _our_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Any ConvMAE network under our names, the encoder's with prefix."""
     check_is_convmae(weights)
     if not uses_our_names(weights):
-        return convert_released_state_dict(weights)
+        return WholeNetwork(weights).to_ours()
     if any(name.startswith(BACKBONE) for name in weights):
         return dict(weights)
     return {f'{BACKBONE}{name}': tensor for name, tensor in weights.items()}
-
-
-def addition(name: str) -> str | None:
-    """What kind of addition of a mode a tensor is; None if every mode has it.
-
-    Args:
-        name: Of a tensor of the encoder.
-    """
-    for kind, pattern in _ADDITIONS.items():
-        if pattern.match(name):
-            return kind
-    return None
 
 
 @dataclass(frozen=True)
@@ -355,8 +327,8 @@ def _check_mode(
 def _additions(shapes: Mapping[str, Shape]) -> list[str]:
     """The kinds of additions among tensors, and the size of the windows."""
     kinds = sorted({kind for name in shapes if (kind := addition(name))})
-    if _WINDOW_TABLE in shapes:
-        rows = shapes[_WINDOW_TABLE][0]
+    if WINDOW_TABLE in shapes:
+        rows = shapes[WINDOW_TABLE][0]
         kinds.append(f'windows of {(isqrt(rows) + 1) // 2} tokens a side')
     return kinds
 

@@ -14,8 +14,8 @@ from convmae_mm.errors import CheckpointError, ConfigError
 from convmae_mm.ops.patches import resolve_grid
 from convmae_mm.ops.positions import resize_positions
 
-from .config_text import read_config_text
-from .files import LoadedFile
+from .opening.config_text import read_config_text
+from .opening.files import LoadedFile
 
 NAMES = ('pos_embed', 'backbone.pos_embed')
 Grid = tuple[int, int]

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from convmae_mm.cli.digit_scenes import parse_size
+from convmae_mm.variants import mode_zoo
 
 if TYPE_CHECKING:
     from convmae_mm.checkpoint import LoadedFile
@@ -59,7 +60,7 @@ def add_mode_option(parser: argparse.ArgumentParser) -> None:
     """Declare the mode to use the encoder in."""
     parser.add_argument(
         '--mode',
-        choices=('plain', 'detection', 'mimdet', 'vitdet', 'seg'),
+        choices=tuple(mode_zoo),
         help='use the encoder in another mode than its own',
     )
 
@@ -71,11 +72,6 @@ def network_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def stored_pooling(loaded: LoadedFile) -> str | None:
-    """How a classifier pools, if its file says so."""
-    from convmae_mm.checkpoint import uses_our_names
-    from convmae_mm.checkpoint.variants import find_pooling
-
-    if not uses_our_names(loaded.weights):
-        return find_pooling(loaded.weights)
+    """How a classifier of ours pools, if its file says so."""
     pooling = (loaded.settings.get('classifier') or {}).get('pooling')
     return pooling if isinstance(pooling, str) else None

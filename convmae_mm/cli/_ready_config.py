@@ -8,14 +8,6 @@ from typing import Any
 from convmae_mm.checkpoint import ReleasedNetwork
 
 WIDTH = 79
-# What the shipped configs for whole networks are called.
-SHIPPED = {
-    'detector1': 'detection/mask-rcnn_convmae-base-mimdet_fpn_lsj-25e_coco.py',
-    'detector2': 'detection/'
-    'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e_coco.py',
-    'segmentor': 'segmentation/'
-    'upernet_convmae-base-seg_160k_ade20k-512x512.py',
-}
 
 
 def backbone_text(
@@ -53,6 +45,8 @@ def whole_text(
     network: ReleasedNetwork, source: str, options: Mapping[str, Any]
 ) -> str:
     """The whole network in Python, and the config it has, if any."""
+    from convmae_mm.checkpoint.networks import network_named
+
     given = ''.join(
         f', {name}={value!r}'
         for name, value in options.items()
@@ -63,8 +57,9 @@ def whole_text(
         '',
         f'model = build_from_official({source!r}{given})',
     ]
-    if network.variant in SHIPPED:
-        lines.insert(0, f'# config: {SHIPPED[network.variant]}')
+    shipped = network_named(network.variant).shipped
+    if shipped:
+        lines.insert(0, f'# config: {shipped}')
     return '\n'.join(lines)
 
 

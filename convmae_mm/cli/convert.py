@@ -20,7 +20,7 @@ from convmae_mm.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from convmae_mm.checkpoint import LoadedFile
+    from convmae_mm.checkpoint import LoadedFile, WholeNetwork
 
 SUFFIXES = {'.pth': 'pth', '.pt': 'pth', '.safetensors': 'safetensors'}
 
@@ -66,8 +66,12 @@ def run(args: argparse.Namespace) -> int:
     if target is not None:
         check_free(target, args.force)
     loaded = load_weights_file(args.file)
-    weights = convert(loaded, args.to, args.pooling, args.img_size)
-    meta = describe(loaded, weights, args.to, network_options(args))
+    whole = recognise(loaded, args.to, args.pooling)
+    if args.to == 'ours':
+        weights = whole.to_ours()
+    else:
+        weights = whole.to_released(args.img_size)
+    meta = describe(loaded, whole, network_options(args))
     folder = args.out if target is None else target.parent
     folder.mkdir(parents=True, exist_ok=True)
     # Written under another name: whole or not at all.
@@ -87,23 +91,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def convert(
-    loaded: LoadedFile,
-    to: str,
-    pooling: str | None,
-    img_size: tuple[int, int] | None,
-) -> dict[str, Tensor]:
-    """The tensors under the names wanted.
+def recognise(
+    loaded: LoadedFile, to: str, pooling: str | None
+) -> WholeNetwork:
+    """The network in a file that is to get other names.
 
     Raises:
-        UserError: If they have those names already.
-        CheckpointError: If they are no whole network.
+        UserError: If it has those names already.
+        CheckpointError: If it is no whole network.
     """
-    from convmae_mm.checkpoint import (
-        convert_released_state_dict,
-        export_released_state_dict,
-        uses_our_names,
-    )
+    from convmae_mm.checkpoint import WholeNetwork, uses_our_names
 
     if (to == 'ours') == uses_our_names(loaded.weights):
         other = 'released' if to == 'ours' else 'ours'
@@ -111,18 +108,15 @@ def convert(
             f'the tensors of {loaded.path} have the names wanted already; '
             f'to convert the other way, give --to {other}'
         )
-    if to == 'ours':
-        if pooling is not None:
-            raise UserError(
-                f'--pooling {pooling} is for --to released: a released '
-                'classifier tells it by the name of its norm'
-            )
-        return convert_released_state_dict(loaded.weights)
-    return export_released_state_dict(
-        loaded.weights,
-        pooling=find_pooling(loaded, pooling),
-        img_size=img_size,
-    )
+    if to == 'released':
+        spelling = find_pooling(loaded, pooling)
+        return WholeNetwork.from_ours(loaded.weights, spelling=spelling)
+    if pooling is not None:
+        raise UserError(
+            f'--pooling {pooling} is for --to released: a released '
+            'classifier tells it by the name of its norm'
+        )
+    return WholeNetwork(loaded.weights)
 
 
 def find_pooling(loaded: LoadedFile, given: str | None) -> str:
@@ -145,13 +139,10 @@ def find_pooling(loaded: LoadedFile, given: str | None) -> str:
 
 
 def describe(
-    loaded: LoadedFile,
-    weights: dict[str, Tensor],
-    to: str,
-    options: dict[str, Any],
+    loaded: LoadedFile, whole: WholeNetwork, options: dict[str, Any]
 ) -> dict[str, Any]:
     """What goes into the file beside the tensors."""
-    from convmae_mm.checkpoint import CheckpointError, describe_released
+    from convmae_mm.checkpoint import CheckpointError
     from convmae_mm.version import __version__
 
     meta: dict[str, Any] = {
@@ -162,17 +153,14 @@ def describe(
         meta['epoch'] = loaded.epochs
     if loaded.iterations is not None:
         meta['iter'] = loaded.iterations
-    released = loaded.weights if to == 'ours' else weights
     try:
-        network = describe_released(released, **options)
+        network = whole.describe(**options)
     except CheckpointError as error:
         print(f'settings are left out: {error}')
     else:
         meta['variant'] = network.variant
         meta['backbone'] = network.backbone
-        for part in ('decoder', 'classifier', 'detector', 'segmentor'):
-            if getattr(network, part) is not None:
-                meta[part] = getattr(network, part)
+        meta |= network.parts
     return meta
 
 
@@ -221,7 +209,7 @@ def hashed_name(source: Path, content: Path, form: str) -> str:
     They replace those of the source's own content, if it is named so; other
     digits at the end of a name, such as a date, stay.
     """
-    from convmae_mm.checkpoint.downloads import sha256_of
+    from convmae_mm.checkpoint.opening.downloads import sha256_of
 
     stem = source.stem
     digits = re.search(r'-([0-9a-f]{8,64})$', stem)

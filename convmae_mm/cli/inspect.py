@@ -6,6 +6,7 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from convmae_mm.cli._network_options import (
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
     from convmae_mm.checkpoint import LoadedFile, ReleasedNetwork
 
-VARIANTS = {
-    'pretrain': 'pretraining (ConvMAE, FastConvMAE)',
-    'classifier': 'ImageNet classifier',
-    'backbone': 'encoder alone',
-    'detector1': 'detector 1: Mask R-CNN, FPN',
-    'detector2': 'detector 2: Mask R-CNN, simple pyramid',
-    'segmentor': 'segmentor: UperNet',
-}
 # What is in a file, by a pattern of names, released or ours.
 PARTS = {
     'encoder': r'(.*\.)?blocks3\.\d+\.attn\.qkv\.weight',
@@ -58,21 +51,24 @@ def run(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from convmae_mm.checkpoint import load_weights_file, uses_our_names
+    from convmae_mm.checkpoint.opening.downloads import sha256_of
     from convmae_mm.cli._ready_config import backbone_text, whole_text
 
     options = network_options(args)
     # what is wrong with the numbers is told, as everything else
-    loaded = load_weights_file(args.file, finite=False)
-    network, problem = _describe(loaded.weights, options)
-    console = Console()
-    table = Table('what', 'found', title='convmae-mm inspect')
-    rows = describe_file(loaded, args.file)
-    stored = stored_pooling(loaded)
+    loaded = load_weights_file(args.file, finite=False, mapped=True)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(sha256_of, loaded.path)
+        network, spelling, problem = _describe(loaded.weights, options)
+        tensors = describe_tensors(loaded.weights)
+        rows = describe_file(loaded, args.file, digest.result()) + tensors
     rows += (
         [('network', problem)]
         if network is None
-        else describe_network(network, stored)
+        else describe_network(network, spelling or stored_pooling(loaded))
     )
+    console = Console()
+    table = Table('what', 'found', title='convmae-mm inspect')
     for name, value in rows:
         table.add_row(Text(name), Text(value, overflow='fold'))
     console.print(table)
@@ -89,13 +85,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe_file(loaded: LoadedFile, source: str) -> list[tuple[str, str]]:
-    """Rows about the file itself."""
+def describe_file(
+    loaded: LoadedFile, source: str, digest: str
+) -> list[tuple[str, str]]:
+    """Rows about the file itself, whose SHA-256 is ``digest``."""
     from convmae_mm.checkpoint import uses_our_names
-    from convmae_mm.checkpoint.downloads import hash_in_name, sha256_of
+    from convmae_mm.checkpoint.opening.downloads import hash_in_name
 
     names = 'convmae_mm' if uses_our_names(loaded.weights) else 'as released'
-    digest = sha256_of(loaded.path)
     promised = hash_in_name(loaded.path.name)
     verdict = ''
     if promised is not None:
@@ -127,13 +124,12 @@ def describe_file(loaded: LoadedFile, source: str) -> list[tuple[str, str]]:
         ('tensor names', names),
         ('trained for', ', '.join(trained) or 'not stored'),
         ('contains', ', '.join(parts)),
-        *describe_tensors(loaded.weights),
     ]
 
 
 def describe_tensors(weights: Mapping[str, Tensor]) -> list[tuple[str, str]]:
     """Rows about the numbers: how many parameters, and in which types."""
-    from convmae_mm.checkpoint.files import find_not_finite
+    from convmae_mm.checkpoint.opening.files import find_not_finite
 
     sizes: Counter[str] = Counter()
     types: Counter[str] = Counter()
@@ -156,13 +152,14 @@ def describe_network(
     network: ReleasedNetwork, pooling: str | None
 ) -> list[tuple[str, str]]:
     """Rows about the network, and how its file says that it pools."""
+    from convmae_mm.checkpoint.networks import network_named
     from convmae_mm.variants import arch_zoo, resolve_arch
 
     settings = dict(network.backbone)
     arch = resolve_arch(settings.pop('arch'))
     named = next((x for x in arch_zoo if arch_zoo[x] == arch), 'custom')
     rows = [
-        ('network', VARIANTS[network.variant]),
+        ('network', network_named(network.variant).title),
         (
             'architecture',
             f'{named}: embed_dims {arch.embed_dims}, depths {arch.depths}, '
@@ -170,36 +167,31 @@ def describe_network(
         ),
         *((name, str(value)) for name, value in settings.items()),
     ]
-    for name in ('decoder', 'classifier', 'detector', 'segmentor'):
-        part = getattr(network, name)
-        if part is not None:
-            if name == 'classifier':
-                part = {**part, 'pooling': pooling or 'not stored'}
-            told = ', '.join(f'{key} {value}' for key, value in part.items())
-            rows.append((name, told))
+    for name, part in network.parts.items():
+        if 'pooling' in part:
+            part = {**part, 'pooling': pooling or 'not stored'}
+        told = ', '.join(f'{key} {value}' for key, value in part.items())
+        rows.append((name, told))
     return rows
 
 
 def _describe(
     weights: Mapping[str, Tensor], options: dict[str, Any]
-) -> tuple[ReleasedNetwork | None, str]:
-    """The network, or why it cannot be told without more options.
+) -> tuple[ReleasedNetwork | None, str, str]:
+    """The network and how it is spelled, or why more options are needed.
 
     What is wrong with the tensors raises.
     """
     from convmae_mm.checkpoint import (
         CheckpointError,
-        UnmatchedTensorsError,
-        describe_ours,
-        describe_released,
+        find_whole,
         uses_our_names,
     )
 
-    ours = uses_our_names(weights)
-    describe = describe_ours if ours else describe_released
+    whole = find_whole(weights)
+    # ours is spelled in one way, whatever it is
+    spelling = '' if uses_our_names(weights) else whole.spelling
     try:
-        return describe(weights, **options), ''
-    except UnmatchedTensorsError:
-        raise
+        return whole.describe(**options), spelling, ''
     except CheckpointError as error:
-        return None, f'not told by the file alone: {error}'
+        return None, spelling, f'not told by the file alone: {error}'

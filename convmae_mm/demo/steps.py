@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from convmae_mm.apis.config import find_config
+from convmae_mm.shipped import find_config
 
 from .settings import DemoSettings
 

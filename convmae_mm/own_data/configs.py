@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from convmae_mm.apis.config import find_config
+from convmae_mm.shipped import find_config
 from convmae_mm.variants import arch_zoo
 
 from .coco import CocoSet

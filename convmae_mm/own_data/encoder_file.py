@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convmae_mm.checkpoint import CheckpointError, load_weights_file
-from convmae_mm.checkpoint.config_text import read_config_text
+from convmae_mm.checkpoint.opening.config_text import read_config_text
 from convmae_mm.variants import arch_zoo
 
 # What the released encoders were trained with, on ImageNet.

@@ -19,7 +19,10 @@ from released_networks import released_state
 import convmae_mm
 from convmae_mm.apis.load import find_checkpoint
 from convmae_mm.checkpoint import CheckpointError
-from convmae_mm.checkpoint.config_text import check_parts, read_config_text
+from convmae_mm.checkpoint.opening.config_text import (
+    check_parts,
+    read_config_text,
+)
 
 Trained = Callable[[str], Path]
 

@@ -18,11 +18,6 @@ from convmae_mm.checkpoint import (
     describe_released,
     find_variant,
 )
-from convmae_mm.checkpoint.description import (
-    MODES,
-    VITDET_WINDOW_BLOCKS,
-    WINDOW_SIZES,
-)
 from convmae_mm.models.backbones import ConvMAE
 from convmae_mm.variants import arch_zoo, mode_zoo
 
@@ -170,17 +165,6 @@ def test_the_large_network_of_the_first_generation() -> None:
     with torch.device('meta'):
         state = build_state(arch=arch)
     assert describe_ours(state).backbone['arch'] == arch
-
-
-def test_modes_are_those_of_the_backbone() -> None:
-    assert list(MODES) == list(mode_zoo)
-    assert {
-        name: mode.window_size
-        for name, mode in mode_zoo.items()
-        if mode.window_block_indexes
-    } == WINDOW_SIZES
-    blocks = mode_zoo['vitdet'].window_block_indexes
-    assert blocks == VITDET_WINDOW_BLOCKS
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from convmae_mm.apis.config import find_config
-from convmae_mm.apis.released_models import DETECTOR_CONFIGS, SEGMENTOR_CONFIG
+from convmae_mm.checkpoint.networks.detectors import SHIPPED
+from convmae_mm.checkpoint.networks.segmentor import SHIPPED as SEGMENTOR
 
-DETECTOR1 = f'detection/{DETECTOR_CONFIGS["detector1"]}'
-DETECTOR2 = f'detection/{DETECTOR_CONFIGS["detector2"]}'
-SEGMENTOR = f'segmentation/{SEGMENTOR_CONFIG}'
+DETECTOR1, DETECTOR2 = SHIPPED['detector1'], SHIPPED['detector2']
 PRETRAINING = 'pretrain/convmae-base_24xb128-amp-coslr-1600e_in1k.py'
 FINE_TUNING = 'classification/convmae-base_8xb128-amp-coslr-100e_in1k.py'
 LINEAR = 'classification/convmae-base_8xb512-amp-linear-coslr-90e_in1k.py'

@@ -12,17 +12,14 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from convmae_mm.apis.config import find_config
-from convmae_mm.apis.released_models import (
-    DETECTOR_CONFIGS,
-    SEGMENTOR_CONFIG,
-    detector_config,
-    segmentor_config,
+from convmae_mm.checkpoint import (
+    convert_released_state_dict,
+    describe_released,
 )
-from convmae_mm.checkpoint.description import describe_released
-from convmae_mm.checkpoint.rules import import_tensors
-from convmae_mm.checkpoint.variants import rules_for
+from convmae_mm.checkpoint.networks import model_config
+from convmae_mm.checkpoint.networks.detectors import SHIPPED as DETECTORS
+from convmae_mm.checkpoint.networks.segmentor import SHIPPED as SEGMENTOR
 
-DETECTORS = list(DETECTOR_CONFIGS)
 LEVELS = range(5)
 
 
@@ -30,8 +27,8 @@ def build_detector(golden: Golden) -> nn.Module:
     """The golden detector with its weights, for testing."""
     released = golden.draw_weights()
     network = describe_released(released)
-    model = MODELS.build(detector_config(network))
-    weights = import_tensors(released, rules_for(network.variant))
+    model = MODELS.build(model_config(network))
+    weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
     return model.eval()
 
@@ -60,9 +57,9 @@ def test_a_golden_detector_computes_the_same(name: str) -> None:
     assert_agrees(masks, expected['mask_logits'], 'mask_logits')
 
 
-def shipped_model(folder: str, file: str, scope: str) -> nn.Module:
+def shipped_model(file: str, scope: str) -> nn.Module:
     """The model of a shipped config as it is, without memory."""
-    model = Config.fromfile(find_config(f'{folder}/{file}')).model
+    model = Config.fromfile(find_config(file)).model
     model.backbone.init_cfg = None
     with torch.device('meta'):
         return MODELS.build(ConfigDict(model, _scope_=scope))
@@ -79,12 +76,12 @@ def zeros(shapes: dict[str, list[int]]) -> dict[str, Tensor]:
 def test_a_full_size_detector_loads_strictly(name: str) -> None:
     file = GOLDEN_DIR / f'{name}_keys.json'
     released = zeros(json.loads(file.read_text()))
-    model = shipped_model('detection', DETECTOR_CONFIGS[name], 'mmdet')
-    weights = import_tensors(released, rules_for(name))
+    model = shipped_model(DETECTORS[name], 'mmdet')
+    weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
     # what the file says about itself is what the config says
     with torch.device('meta'):
-        described = MODELS.build(detector_config(describe_released(released)))
+        described = MODELS.build(model_config(describe_released(released)))
     assert str(described) == str(model)
 
 
@@ -126,10 +123,10 @@ def full_size_segmentor() -> dict[str, list[int]]:
 
 def test_a_full_size_segmentor_loads_strictly() -> None:
     released = zeros(full_size_segmentor())
-    model = shipped_model('segmentation', SEGMENTOR_CONFIG, 'mmseg')
-    weights = import_tensors(released, rules_for('segmentor'))
+    model = shipped_model(SEGMENTOR, 'mmseg')
+    weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
-    config = segmentor_config(describe_released(released))
+    config = model_config(describe_released(released))
     assert config['test_cfg']['stride'] == (341, 341)
     with torch.device('meta'):
         described = MODELS.build(config)
@@ -142,27 +139,17 @@ def test_a_segmentor_may_lack_the_auxiliary_head() -> None:
         {k: v for k, v in shapes.items() if not k.startswith('auxiliary')}
     )
     with torch.device('meta'):
-        model = MODELS.build(segmentor_config(describe_released(released)))
+        model = MODELS.build(model_config(describe_released(released)))
     assert not model.with_auxiliary_head
-    weights = import_tensors(released, rules_for('segmentor'))
+    weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
-
-
-def test_only_fitting_networks_become_models() -> None:
-    released = zeros(full_size_segmentor())
-    network = describe_released(released)
-    with pytest.raises(ValueError, match='segmentor'):
-        detector_config(network)
-    detector = describe_released(load_golden('detector2').draw_weights())
-    with pytest.raises(ValueError, match='detector2'):
-        segmentor_config(detector)
 
 
 def test_the_scope_comes_with_the_config() -> None:
     """Whatever the default scope is, and it stays what it was."""
     network = describe_released(load_golden('detector2').draw_weights())
     with DefaultScope.overwrite_default_scope('mmseg'):
-        model = MODELS.build(detector_config(network))
+        model = MODELS.build(model_config(network))
         assert DefaultScope.get_current_instance().scope_name == 'mmseg'
     assert type(model).__module__.startswith('mmdet.')
 

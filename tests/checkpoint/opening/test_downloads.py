@@ -13,7 +13,7 @@ from local_server import Server, serve
 from released_networks import released_state
 
 from convmae_mm.checkpoint import CheckpointError, load_weights_file
-from convmae_mm.checkpoint.downloads import (
+from convmae_mm.checkpoint.opening.downloads import (
     cached_path,
     hash_in_name,
     resolve,

@@ -9,18 +9,17 @@ import torch
 from golden_outputs import GOLDEN_DIR
 
 from convmae_mm.checkpoint.errors import UnmatchedTensorsError
-from convmae_mm.checkpoint.head_rules import (
+from convmae_mm.checkpoint.networks.detectors import (
     DETECTOR1_RULES,
     DETECTOR2_RULES,
-    SEGMENTOR_RULES,
 )
-from convmae_mm.checkpoint.rules import (
+from convmae_mm.checkpoint.networks.rules import (
+    Renaming,
     Rules,
     export_tensors,
     import_tensors,
-    to_our_name,
-    to_released_name,
 )
+from convmae_mm.checkpoint.networks.segmentor import SEGMENTOR_RULES
 
 DETECTORS = {1: DETECTOR1_RULES, 2: DETECTOR2_RULES}
 ENCODERS = {1: 'backbone.bottom_up.', 2: 'backbone.net.'}
@@ -81,8 +80,10 @@ def test_every_name_has_one_of_ours_and_back(
     ],
 )
 def test_examples(rules: Rules, released: str, ours: str) -> None:
-    assert to_our_name(rules, released) == ours
-    assert to_released_name(rules, ours) == released
+    table = Renaming(rules)
+    assert table.from_released(released)[0] == ours
+    found = table.from_ours(ours)
+    assert found and found[0] == released
 
 
 @pytest.mark.parametrize(

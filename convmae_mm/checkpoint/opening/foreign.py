@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .errors import ForeignNetworkError
+from convmae_mm.checkpoint.errors import ForeignNetworkError
 
 # What the names of a network all have in common: patterns of which each must
 # occur. The first network that fits counts; prefixes do not matter.

@@ -19,14 +19,16 @@ and one that matches must exist: conversions are total.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from torch import Tensor
 
-from .errors import UnmatchedTensorsError
+from convmae_mm.checkpoint.errors import UnmatchedTensorsError
 
+Shape = tuple[int, ...]
+Sizes = Mapping[str, int]
 PLACEHOLDERS = {'index': r'\d+', 'leaf': r'[^.]+', 'rest': r'.+'}
 
 
@@ -68,11 +70,14 @@ class Rule:
         released: Template of the released names.
         ours: Template of our names, with the same placeholders.
         transform: What happens to the numbers.
+        shape: Our shape, by the sizes that the network has; None where the
+            model itself tells it.
     """
 
     released: str
     ours: str
     transform: Transform = IDENTITY
+    shape: Callable[[Sizes], Shape] | None = None
 
     def __post_init__(self) -> None:
         """Check that each name determines the other."""
@@ -103,35 +108,67 @@ class Drop:
 Rules = tuple[Rule | Drop, ...]
 
 
+class Renaming:
+    """A table of rules, ready to look names up in both directions.
+
+    Args:
+        rules: The table; the first rule that matches a name counts.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        both = [rule for rule in rules if isinstance(rule, Rule)]
+        self._released = _Alternatives([x.released for x in rules])
+        self._ours = _Alternatives([x.ours for x in both])
+        self._rules, self._both = rules, both
+
+    def from_released(
+        self, name: str
+    ) -> tuple[str | None, Rule | Drop | None]:
+        """Our name and the rule; (None, rule) if dropped, else both None."""
+        index, values = self._released.find(name)
+        if index is None:
+            return None, None
+        rule = self._rules[index]
+        if isinstance(rule, Drop):
+            return None, rule
+        return rule.ours.format(**values), rule
+
+    def from_ours(self, name: str) -> tuple[str, Rule] | None:
+        """The released name of a tensor of ours and the rule, if known."""
+        index, values = self._ours.find(name)
+        if index is None:
+            return None
+        rule = self._both[index]
+        return rule.released.format(**values), rule
+
+    def unknown_ours(self, names: Iterable[str]) -> list[str]:
+        """Those of our names that no rule mentions."""
+        return [x for x in names if self._ours.find(x)[0] is None]
+
+    def unknown_released(self, names: Iterable[str]) -> list[str]:
+        """Those of the released names that no rule mentions."""
+        return [x for x in names if self._released.find(x)[0] is None]
+
+
+@lru_cache(maxsize=64)
+def renaming(rules: Rules) -> Renaming:
+    """The table of some rules, made once."""
+    return Renaming(rules)
+
+
 def prefixed(rules: Rules, released: str, ours: str) -> Rules:
     """The same rules with a prefix in front of the names on each side."""
     return tuple(
-        Rule(released + rule.released, ours + rule.ours, rule.transform)
+        Rule(
+            released + rule.released,
+            ours + rule.ours,
+            rule.transform,
+            rule.shape,
+        )
         if isinstance(rule, Rule)
         else Drop(released + rule.released, rule.reason)
         for rule in rules
     )
-
-
-def match_released(rules: Rules, name: str) -> Rule | Drop | None:
-    """The first rule for a released name, or None."""
-    return next((x for x in rules if _match(x.released, name)), None)
-
-
-def to_our_name(rules: Rules, name: str) -> str | None:
-    """Our name of a released tensor; None if it is dropped or unknown."""
-    rule = match_released(rules, name)
-    if not isinstance(rule, Rule):
-        return None
-    return _rename(rule.released, rule.ours, name)
-
-
-def to_released_name(rules: Rules, name: str) -> str | None:
-    """The released name of a tensor of ours; None if it is unknown."""
-    rule = _match_ours(rules, name)
-    if rule is None:
-        return None
-    return _rename(rule.ours, rule.released, name)
 
 
 def import_tensors(
@@ -143,12 +180,17 @@ def import_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    check_all_known(state_dict, rules)
+    table = renaming(rules)
+    unknown = table.unknown_released(state_dict)
+    if unknown:
+        raise UnmatchedTensorsError(
+            f'{len(unknown)} of {len(state_dict)} tensors are unknown to the '
+            f'conversion: {unknown}'
+        )
     converted: dict[str, Tensor] = {}
     for name, tensor in state_dict.items():
-        rule = match_released(rules, name)
-        if isinstance(rule, Rule):
-            target = _rename(rule.released, rule.ours, name)
+        target, rule = table.from_released(name)
+        if target is not None and isinstance(rule, Rule):
             _put(converted, target, rule.transform.to_ours(tensor))
     return converted
 
@@ -162,7 +204,8 @@ def export_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    unknown = unknown_ours(state_dict, rules)
+    table = renaming(rules)
+    unknown = table.unknown_ours(state_dict)
     if unknown:
         raise UnmatchedTensorsError(
             f'{len(unknown)} of {len(state_dict)} tensors have no released '
@@ -170,27 +213,11 @@ def export_tensors(
         )
     exported: dict[str, Tensor] = {}
     for name, tensor in state_dict.items():
-        rule = _match_ours(rules, name)
-        assert rule is not None
-        target = _rename(rule.ours, rule.released, name)
+        found = table.from_ours(name)
+        assert found is not None
+        target, rule = found
         _put(exported, target, rule.transform.to_released(tensor))
     return exported
-
-
-def check_all_known(names: Iterable[str], rules: Rules) -> None:
-    """Raise ``UnmatchedTensorsError`` naming released names without a rule."""
-    names = list(names)
-    unknown = [x for x in names if match_released(rules, x) is None]
-    if unknown:
-        raise UnmatchedTensorsError(
-            f'{len(unknown)} of {len(names)} tensors are unknown to the '
-            f'conversion: {unknown}'
-        )
-
-
-def unknown_ours(names: Iterable[str], rules: Rules) -> list[str]:
-    """Those of our names that no rule mentions."""
-    return [name for name in names if _match_ours(rules, name) is None]
 
 
 def _put(tensors: dict[str, Tensor], name: str, tensor: Tensor) -> None:
@@ -199,27 +226,28 @@ def _put(tensors: dict[str, Tensor], name: str, tensor: Tensor) -> None:
     tensors[name] = tensor
 
 
-def _match_ours(rules: Rules, name: str) -> Rule | None:
-    for rule in rules:
-        if isinstance(rule, Rule) and _match(rule.ours, name):
-            return rule
-    return None
+class _Alternatives:
+    """Templates as one pattern that tells which of them a name fits."""
 
+    def __init__(self, templates: Sequence[str]) -> None:
+        self._fields: dict[int, tuple[int, list[str]]] = {}
+        patterns, group = [], 1
+        for index, template in enumerate(templates):
+            parts = re.split(r'{(\w+)}', template)
+            self._fields[group] = (index, parts[1::2])
+            group += 1 + len(parts[1::2])
+            parts[::2] = [re.escape(part) for part in parts[::2]]
+            parts[1::2] = [f'({PLACEHOLDERS[key]})' for key in parts[1::2]]
+            patterns.append(f'({"".join(parts)})')
+        self._pattern = re.compile('|'.join(patterns) or r'(?!)')
 
-def _match(template: str, name: str) -> re.Match[str] | None:
-    return _compile(template).fullmatch(name)
-
-
-def _rename(source: str, target: str, name: str) -> str:
-    match = _match(source, name)
-    assert match is not None
-    return target.format(**match.groupdict())
-
-
-@cache
-def _compile(template: str) -> re.Pattern[str]:
-    """The template as a pattern with a group for each placeholder."""
-    parts = re.split(r'{(\w+)}', template)
-    parts[::2] = [re.escape(part) for part in parts[::2]]
-    parts[1::2] = [f'(?P<{key}>{PLACEHOLDERS[key]})' for key in parts[1::2]]
-    return re.compile(''.join(parts))
+    def find(self, name: str) -> tuple[int | None, dict[str, str]]:
+        """The place of the first template that fits, and its placeholders."""
+        match = self._pattern.fullmatch(name)
+        if match is None or match.lastindex is None:
+            return None, {}
+        # the group that closed last is the one around the whole template
+        first = match.lastindex
+        index, fields = self._fields[first]
+        values = match.groups()[first : first + len(fields)]
+        return index, dict(zip(fields, values, strict=True))

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convmae_mm.checkpoint.errors import CheckpointError, ForeignNetworkError
+
 from .containers import read_container, read_safetensors_metadata
 from .downloads import resolve
-from .errors import CheckpointError, ForeignNetworkError
 from .foreign import check_is_convmae
 
 # Where training codes put the weights, in the order of preference.
@@ -63,13 +64,15 @@ class LoadedFile:
 
 
 def load_weights_file(
-    source: str | os.PathLike, finite: bool = True
+    source: str | os.PathLike, finite: bool = True, mapped: bool = False
 ) -> LoadedFile:
     """Open a file of a ConvMAE network, released or of ours.
 
     Args:
         source: A path, or a URL (http, https, file).
         finite: Refuse weights that are NaN or infinite.
+        mapped: Leave the tensors in the file, which must not change while
+            they are around, until they are used.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -85,13 +88,13 @@ def load_weights_file(
         loaded = LoadedFile(
             path,
             kind,
-            _strip(content),
+            _strip(content, mapped),
             epochs=_number(settings, 'epoch'),
             iterations=_number(settings, 'iter'),
             settings=settings,
         )
     else:
-        loaded = _open_content(path, content)
+        loaded = _open_content(path, content, mapped)
     if not loaded.weights:
         raise CheckpointError(f'{path} holds no tensors')
     try:
@@ -139,10 +142,16 @@ def find_not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     return [
         name
         for name, x in weights.items()
-        if x.is_floating_point()
-        and not x.is_meta
-        and not (x.float() if x.dtype == torch.float64 else x).isfinite().all()
+        if x.is_floating_point() and not x.is_meta and not _is_finite(x)
     ]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        tensor = tensor.float()
+    # NaN and infinity spoil a sum, which is read once and written nowhere;
+    # a sum that is too large tells nothing
+    return bool(tensor.sum().isfinite() or tensor.isfinite().all())
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -161,12 +170,12 @@ def unpack_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If there are none.
     """
-    weights = _strip(_find_weights('the dict', content)[1])
+    weights = _strip(_find_weights('the dict', content)[1], mapped=False)
     check_usable(weights, 'the dict')
     return weights
 
 
-def _open_content(path: Path, content: Any) -> LoadedFile:
+def _open_content(path: Path, content: Any, mapped: bool) -> LoadedFile:
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f'{path} holds a {type(content).__name__}, not a dict with weights'
@@ -184,7 +193,7 @@ def _open_content(path: Path, content: Any) -> LoadedFile:
     return LoadedFile(
         path=path,
         format='pth',
-        weights=_strip(weights),
+        weights=_strip(weights, mapped),
         container=container,
         extras=extras,
         epochs=epochs,
@@ -239,9 +248,10 @@ def _tensors_of(entry: Mapping) -> dict[str, Tensor]:
     }
 
 
-def _strip(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies without what wrappers of models put into the names.
+def _strip(weights: Mapping[str, Tensor], mapped: bool) -> dict[str, Tensor]:
+    """The tensors without what wrappers of models put into the names.
 
+    They are copies, unless they are to stay in the file.
     DistributedDataParallel and averages put 'module.' in front of all of
     them, torch.compile '_orig_mod.' anywhere.
     """
@@ -253,7 +263,10 @@ def _strip(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefix = 'module.'
     if not all(name.startswith(prefix) for name in plain):
         prefix = ''
-    return {name[len(prefix) :]: x.clone() for name, x in plain.items()}
+    return {
+        name[len(prefix) :]: x if mapped else x.clone()
+        for name, x in plain.items()
+    }
 
 
 def _read_progress(

@@ -16,8 +16,9 @@ from urllib.request import Request, url2pathname, urlopen
 
 import torch
 
+from convmae_mm.checkpoint.errors import CheckpointError
+
 from .containers import check_kind
-from .errors import CheckpointError
 
 TIMEOUT = 60  # seconds without any answer
 CHUNK = 1 << 20  # bytes

@@ -4,72 +4,65 @@ import pytest
 import torch
 
 from convmae_mm.checkpoint import UnmatchedTensorsError
-from convmae_mm.checkpoint.rules import (
+from convmae_mm.checkpoint.networks import NETWORKS
+from convmae_mm.checkpoint.networks.classifier import CLASSIFIER
+from convmae_mm.checkpoint.networks.rules import (
     POINTWISE,
     Drop,
+    Renaming,
     Rule,
     Rules,
     export_tensors,
     import_tensors,
-    match_released,
     prefixed,
-    to_our_name,
-    to_released_name,
-)
-from convmae_mm.checkpoint.variants import (
-    BACKBONE_PREFIXES,
-    POOLINGS,
-    rules_for,
 )
 
 TABLES = [
-    *((variant, 'mean') for variant in BACKBONE_PREFIXES),
-    ('classifier', 'first_token'),
+    pytest.param(rules, id=f'{network.name} {spelling}'.strip())
+    for network in NETWORKS
+    for spelling, rules in network.rules.items()
 ]
 SAMPLES = dict(index='7', leaf='weight', rest='3.some.weight')
 
 
-@pytest.mark.parametrize(('variant', 'pooling'), TABLES)
-def test_every_table_is_bijective(variant: str, pooling: str) -> None:
+@pytest.mark.parametrize('rules', TABLES)
+def test_every_table_is_bijective(rules: Rules) -> None:
     """No rule hides another one, in either direction."""
-    rules = rules_for(variant, pooling)
     assert len(set(rules)) == len(rules)
+    table = Renaming(rules)
     for rule in rules:
         released = rule.released.format(**SAMPLES)
-        assert match_released(rules, released) is rule
+        ours, found = table.from_released(released)
+        assert found is rule
         if isinstance(rule, Rule):
-            ours = rule.ours.format(**SAMPLES)
-            assert to_our_name(rules, released) == ours
-            assert to_released_name(rules, ours) == released
+            assert ours == rule.ours.format(**SAMPLES)
+            assert table.from_ours(ours) == (released, rule)
         else:
             assert rule.reason
-            assert to_our_name(rules, released) is None
+            assert ours is None
 
 
 def test_pooling_is_in_the_name_of_the_norm_alone() -> None:
     first, second = (
-        {x.released for x in rules_for('classifier', pooling)}
-        for pooling in POOLINGS
+        {x.released for x in rules} for rules in CLASSIFIER.rules.values()
     )
-    assert first ^ second == {'fc_norm.{leaf}', 'norm.{leaf}'}
-
-
-def test_unknown_variant_and_pooling() -> None:
-    with pytest.raises(ValueError, match="'detector3'.*'detector1'"):
-        rules_for('detector3')
-    with pytest.raises(ValueError, match="'max'.*'first_token'"):
-        rules_for('classifier', 'max')
+    assert first ^ second == {
+        f'{norm}.{leaf}'
+        for norm in ('fc_norm', 'norm')
+        for leaf in ('weight', 'bias')
+    }
 
 
 def test_placeholders() -> None:
     rules: Rules = (Rule('a{index}.{leaf}', 'b.{leaf}.{index}'),)
-    assert to_our_name(rules, 'a12.bias') == 'b.bias.12'
-    assert to_released_name(rules, 'b.bias.12') == 'a12.bias'
+    table = Renaming(rules)
+    assert table.from_released('a12.bias') == ('b.bias.12', rules[0])
+    assert table.from_ours('b.bias.12') == ('a12.bias', rules[0])
     for other in ('a.bias', 'ax.bias', 'a1.norm.bias', 'xa1.bias', 'a1.'):
-        assert to_our_name(rules, other) is None
-    assert to_released_name(rules, 'b.bias.x') is None
+        assert table.from_released(other) == (None, None)
+    assert table.from_ours('b.bias.x') is None
     # A dot is a dot.
-    assert to_our_name((Rule('a.b', 'c'),), 'axb') is None
+    assert Renaming((Rule('a.b', 'c'),)).from_released('axb') == (None, None)
 
 
 @pytest.mark.parametrize(

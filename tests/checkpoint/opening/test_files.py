@@ -23,8 +23,8 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     load_weights_file,
 )
-from convmae_mm.checkpoint.containers import read_container
-from convmae_mm.checkpoint.files import find_not_finite
+from convmae_mm.checkpoint.opening.containers import read_container
+from convmae_mm.checkpoint.opening.files import find_not_finite
 
 ROOT = Path(__file__).resolve().parents[2]
 

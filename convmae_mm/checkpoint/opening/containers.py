@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from .errors import CheckpointError, UnsafeFileError
+from convmae_mm.checkpoint.errors import CheckpointError, UnsafeFileError
 
 MapLocation = str | torch.device | Callable[..., Any] | None
 

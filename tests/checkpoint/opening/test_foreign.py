@@ -9,7 +9,10 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     find_variant,
 )
-from convmae_mm.checkpoint.foreign import check_is_convmae, identify_foreign
+from convmae_mm.checkpoint.opening.foreign import (
+    check_is_convmae,
+    identify_foreign,
+)
 
 VIT_BLOCK = (
     *('norm1.weight', 'attn.qkv.weight', 'attn.proj.weight'),

@@ -1,0 +1,108 @@
+"""The released pretraining: ConvMAE and FastConvMAE."""
+
+from __future__ import annotations
+
+from mmengine.config import ConfigDict
+
+from convmae_mm.checkpoint.errors import CheckpointError
+from convmae_mm.models.necks.pretrain_decoder import ConvMAEPretrainDecoder
+from convmae_mm.variants import PATCH_SIZE
+
+from .encoder import TRANSFORMER_LAYERS, Encoder, to_pixels
+from .network import (
+    Network,
+    Options,
+    Part,
+    ReleasedNetwork,
+    load_model,
+    with_encoder,
+)
+from .reader import Outlined, Reader, ratio, shapes_of
+from .rules import Rule, Rules, Shape
+
+# The published decoder; no tensor tells its heads.
+EMBED_DIMS, NUM_HEADS = 512, 16
+
+DECODER_RULES: Rules = (
+    Rule('stage1_output_decode.{leaf}', 'neck.fuse1.{leaf}'),
+    Rule('stage2_output_decode.{leaf}', 'neck.fuse2.{leaf}'),
+    Rule('norm.{leaf}', 'neck.norm.{leaf}'),
+    Rule('decoder_embed.{leaf}', 'neck.embed.{leaf}'),
+    Rule('mask_token', 'neck.mask_token'),
+    Rule('decoder_pos_embed', 'neck.pos_embed'),
+    *(
+        Rule(f'decoder_blocks.{{index}}.{x}', f'neck.blocks.{{index}}.{x}')
+        for x in TRANSFORMER_LAYERS
+    ),
+    Rule('decoder_norm.{leaf}', 'neck.decoder_norm.{leaf}'),
+    Rule('decoder_pred.{leaf}', 'neck.pred.{leaf}'),
+)
+
+
+def _read(reader: Reader, encoder: Encoder) -> Part:
+    # the two tables are of the same grid
+    reader.size((r'(backbone|neck)\.pos_embed', 1))
+    channels = reader.known(
+        (r'neck\.(embed|decoder_norm)\.(weight|bias)', 0),
+        (r'neck\.blocks\.\d+\.norm[12]\.(weight|bias)', 0),
+        (r'neck\.mask_token', 2),
+    )
+    hidden = reader.known(
+        (r'neck\.blocks\.\d+\.mlp\.fc1\.(weight|bias)', 0),
+        (r'neck\.blocks\.\d+\.mlp\.fc2\.weight', 1),
+    )
+    pictures = encoder.in_channels
+    if not reader.count(r'backbone\.patch_embed1\.proj\.weight'):
+        pixels = reader.known((r'neck\.pred\.(weight|bias)', 0))
+        pictures = max(1, pixels // PATCH_SIZE**2)
+    return {
+        'in_channels': encoder.embed_dims,
+        'img_size': to_pixels(encoder.grids[0]),
+        'embed_dims': channels,
+        'depth': reader.depth(r'neck\.blocks'),
+        'mlp_ratio': ratio(hidden, channels),
+        'out_channels': pictures,
+    }
+
+
+def _expect(part: Part, encoder: Encoder) -> dict[str, Shape]:
+    with Outlined():
+        return shapes_of(ConvMAEPretrainDecoder(num_heads=1, **part), 'neck.')
+
+
+def _describe(part: Part, encoder: Encoder, options: Options) -> Part:
+    channels, heads = part['embed_dims'], options.decoder_num_heads
+    if heads is None and channels == EMBED_DIMS:
+        heads = NUM_HEADS
+    if heads is None or heads < 1 or channels % heads:
+        raise CheckpointError(
+            f'the number of attention heads of the decoder, of {channels} '
+            'channels, is not stored: give decoder_num_heads that divides '
+            f'them (num_heads={heads})'
+        )
+    grid = encoder.position_grid(options.img_size)
+    return {**part, 'img_size': to_pixels(grid), 'num_heads': heads}
+
+
+def pretrain_config(network: ReleasedNetwork) -> ConfigDict:
+    """The model config of a released pretraining, for ``MODELS.build``."""
+    model = load_model(MODEL_CONFIG, network)
+    model.neck = dict(
+        type='convmae_mm.ConvMAEPretrainDecoder', **network.parts['decoder']
+    )
+    model.head.in_channels = network.backbone['in_channels']
+    return model
+
+
+MODEL_CONFIG = '_base_/models/convmae-base_pretrain.py'
+PRETRAIN = Network(
+    name='pretrain',
+    title='pretraining (ConvMAE, FastConvMAE)',
+    sign=r'decoder_|mask_token',
+    rules={'': with_encoder(DECODER_RULES)},
+    part='decoder',
+    read=_read,
+    expect=_expect,
+    describe=_describe,
+    config=pretrain_config,
+)

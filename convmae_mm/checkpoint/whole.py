@@ -1,0 +1,481 @@
+"""Whole networks: what they are, and the same under other names.
+
+Every tensor is renamed, or dropped by a named rule; anything that is missing,
+unexpected or of a wrong shape raises, so that a wrong file never loads in
+part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convmae_mm.errors import ConfigError
+
+from .errors import UnmatchedTensorsError
+from .networks import (
+    NETWORKS,
+    Network,
+    ReleasedNetwork,
+    find_network,
+    network_named,
+    uses_our_names,
+)
+from .networks.encoder import (
+    BACKBONE,
+    RELEASED_INDEX,
+    RELEASED_TABLE,
+    Encoder,
+    build_position_index,
+    read_encoder,
+)
+from .networks.network import Options
+from .networks.reader import Reader
+from .networks.rules import (
+    Drop,
+    Renaming,
+    Rule,
+    Shape,
+    export_tensors,
+    import_tensors,
+    renaming,
+)
+
+# Counted by BatchNorm, and read by no computation.
+COUNTER = '.num_batches_tracked'
+
+
+class WholeNetwork:
+    """The tensors of a released network, and what they are.
+
+    Args:
+        released: Tensors by released name.
+        network: The kind that they should be; found out by default.
+        spelling: How the kind is spelled; found out by default.
+
+    Raises:
+        ForeignNetworkError: If they are no ConvMAE network at all.
+        UnmatchedTensorsError: Naming every tensor that is missing,
+            unexpected or of a wrong shape. Index buffers, which follow from
+            their tables, and counters may be missing.
+        CheckpointError: If they have our names already.
+    """
+
+    def __init__(
+        self,
+        released: Mapping[str, Tensor],
+        network: Network | None = None,
+        spelling: str | None = None,
+    ) -> None:
+        self.network = network or find_network(released)
+        rules = self.network.rules
+        if spelling is None:
+            spelling = min(
+                rules,
+                key=lambda x: len(
+                    renaming(rules[x]).unknown_released(released)
+                ),
+            )
+        self.spelling = spelling
+        self.rules = rules[spelling]
+        self.released = dict(released)
+        self._check()
+
+    @classmethod
+    def from_ours(
+        cls,
+        ours: Mapping[str, Tensor],
+        network: Network | None = None,
+        spelling: str | None = None,
+    ) -> WholeNetwork:
+        """The network of tensors by our names.
+
+        Raises:
+            UnmatchedTensorsError: If it is none of those that were released,
+                naming every tensor in the way.
+        """
+        network = network or closest_network(ours)
+        if spelling is None or spelling not in network.rules:
+            spelling = next(iter(network.rules))
+        released = export_tensors(ours, network.rules[spelling])
+        return cls(released, network, spelling)
+
+    def to_ours(self) -> dict[str, Tensor]:
+        """The tensors by our names, in their order."""
+        return import_tensors(self.released, self.rules)
+
+    def to_released(self, img_size: Any = None) -> dict[str, Tensor]:
+        """The tensors by released name, each table with its index buffer.
+
+        Args:
+            img_size: Size in pixels that position tables are stored for;
+                needed only where it is not square.
+
+        Raises:
+            CheckpointError: If the grid of the tables is unknown.
+        """
+        complete: dict[str, Tensor] = {}
+        for name, tensor in self.released.items():
+            complete[name] = tensor
+            if not name.endswith(RELEASED_TABLE):
+                continue
+            index = name.removesuffix(RELEASED_TABLE) + RELEASED_INDEX
+            grid = self.encoder.index_grid(
+                self._our_table(name), name, len(tensor), img_size
+            )
+            complete[index] = build_position_index(grid)
+        return complete
+
+    def extract_encoder(self) -> dict[str, Tensor]:
+        """The tensors of the encoder, as a released encoder names them."""
+        prefix = self.network.prefix
+        encoder = renaming(network_named('backbone').rules[''])
+        return {
+            name[len(prefix) :]: tensor
+            for name, tensor in self.released.items()
+            if name.startswith(prefix)
+            and _is_encoders(encoder, name[len(prefix) :])
+        }
+
+    def describe(
+        self,
+        *,
+        mode: str | None = None,
+        img_size: Any = None,
+        num_heads: int | None = None,
+        decoder_num_heads: int | None = None,
+        window_block_indexes: Sequence[int] | None = None,
+    ) -> ReleasedNetwork:
+        """Its settings, as ``ConvMAE`` and the rest of ours take them.
+
+        Args:
+            mode: Use the encoder in this mode instead of its own.
+            img_size: Size in pixels, a number or (height, width): of the
+                tables in the file where they are not square, which the file
+                does not tell, otherwise the size to use the encoder at.
+            num_heads: Attention heads of the encoder. By default they are
+                read off relative-position tables, or have 64 channels each
+                (80 in the huge network).
+            decoder_num_heads: Attention heads of the decoder, 16 by default.
+            window_block_indexes: 0-based stage-3 blocks with window
+                attention, for other depths than 11.
+
+        Raises:
+            CheckpointError: If something must be given that the file does
+                not tell, or what is given contradicts it.
+        """
+        network = self.network
+        backbone = self.encoder.describe(
+            mode, img_size, num_heads, window_block_indexes
+        )
+        if not network.part:
+            return ReleasedNetwork(network.name, backbone)
+        options = Options(img_size, decoder_num_heads, self.spelling)
+        part = network.describe(self._part, self.encoder, options)
+        return ReleasedNetwork(network.name, backbone, {network.part: part})
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What its encoder is."""
+        return read_encoder(self._reader)
+
+    @cached_property
+    def _part(self) -> dict[str, Any]:
+        return self.network.read(self._reader, self.encoder)
+
+    @cached_property
+    def _table(self) -> Renaming:
+        return renaming(self.rules)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        """The shapes, which both names have in common where it counts."""
+        shapes = {
+            ours: tuple(tensor.shape)
+            for name, tensor in self.released.items()
+            if (ours := self._table.from_released(name)[0]) is not None
+        }
+        return Reader(shapes)
+
+    def _check(self) -> None:
+        expected = self._expect()
+        disputed = self._reader.disputed
+        shapes = {x: tuple(v.shape) for x, v in self.released.items()}
+        missing, unexpected, wrong = [], [], []
+        known = set()
+        for ours, shape in expected.items():
+            found = self._table.from_ours(ours)
+            assert found is not None, f'no rule for {ours!r}'
+            name, rule = found
+            known.add(name)
+            wanted = _released_shape(rule, shape)
+            if name not in shapes:
+                if not name.endswith(COUNTER):
+                    missing.append(name)
+            elif shapes[name] != wanted or ours in disputed:
+                wrong.append((name, _show(wanted, disputed.get(ours, set()))))
+        for name, shape in shapes.items():
+            if name in known:
+                continue
+            if not isinstance(self._table.from_released(name)[1], Drop):
+                unexpected.append(name)
+            elif name.endswith(RELEASED_INDEX):
+                length = self.encoder.index_length(self._our_table(name))
+                if shape != (length, length):
+                    wrong.append((name, _show((length, length))))
+        if missing or unexpected or wrong:
+            order = {name: index for index, name in enumerate(shapes)}
+            wrong.sort(key=lambda x: order[x[0]])
+            raise UnmatchedTensorsError(
+                f'{self._intro()}, but '
+                + _tell(missing, unexpected, wrong, shapes)
+            )
+
+    def _expect(self) -> dict[str, Shape]:
+        """The names and shapes by our names that it must have."""
+        try:
+            encoder = self.encoder.expect()
+            part = self.network.expect(self._part, self.encoder)
+        except ConfigError as error:
+            raise UnmatchedTensorsError(
+                f'{self._intro()}, but there is none of such sizes: {error}'
+            ) from error
+        return {f'{BACKBONE}{x}': shape for x, shape in encoder.items()} | part
+
+    def _intro(self) -> str:
+        return (
+            f'these {len(self.released)} tensors should be a released ConvMAE '
+            f'network ({self.network.name})'
+        )
+
+    def _our_table(self, name: str) -> str:
+        """Our name, without prefix, of the table that a buffer belongs to."""
+        table = name.removesuffix(RELEASED_INDEX)
+        if table != name:
+            name = table + RELEASED_TABLE
+        ours, _ = self._table.from_released(name)
+        return (ours or name).removeprefix(BACKBONE)
+
+
+def closest_network(ours: Iterable[str]) -> Network:
+    """The released network that tensors by our names can be exported to.
+
+    Raises:
+        UnmatchedTensorsError: If there is none, naming the tensors that keep
+            it from being the closest one.
+    """
+    names = list(ours)
+    unknown = [
+        (renaming(rules).unknown_ours(names), network)
+        for network in reversed(NETWORKS)
+        for rules in network.rules.values()
+    ]
+    left, closest = min(unknown, key=lambda x: len(x[0]))
+    if left:
+        raise UnmatchedTensorsError(
+            'no released network has these tensors; closest is '
+            f'{closest.name!r}, without {left}. To export the encoder '
+            "alone, keep what starts with 'backbone.'"
+        )
+    return closest
+
+
+def find_whole(state_dict: Mapping[str, Tensor]) -> WholeNetwork:
+    """The network of tensors by released name or ours.
+
+    Of ours, if the whole is none of those that were released, it is the
+    encoder alone, with or without 'backbone.' in front of its names.
+
+    Raises:
+        As :class:`WholeNetwork`.
+    """
+    if not uses_our_names(state_dict):
+        return WholeNetwork(state_dict)
+    ours = dict(state_dict)
+    if not any(name.startswith(BACKBONE) for name in ours):
+        ours = {f'{BACKBONE}{name}': x for name, x in ours.items()}
+    try:
+        return WholeNetwork.from_ours(ours)
+    except UnmatchedTensorsError:
+        encoder = {x: ours[x] for x in ours if x.startswith(BACKBONE)}
+        return WholeNetwork.from_ours(encoder, network_named('backbone'))
+
+
+def find_variant(names: Iterable[str]) -> str:
+    """The kind of a file by the released names of its tensors.
+
+    Returns:
+        'pretrain', 'classifier', 'detector1', 'detector2', 'segmentor' or
+        'backbone'.
+
+    Raises:
+        ForeignNetworkError: If they are no ConvMAE network's.
+        CheckpointError: If they are our names already.
+    """
+    return find_network(names).name
+
+
+def check_complete(
+    state_dict: Mapping[str, Tensor], variant: str | None = None
+) -> None:
+    """Check every name and shape against what the whole network must have.
+
+    Args:
+        state_dict: Tensors by released name.
+        variant: What it should be; found out by default.
+
+    Raises:
+        As :class:`WholeNetwork`.
+    """
+    WholeNetwork(
+        state_dict, None if variant is None else network_named(variant)
+    )
+
+
+def describe_released(
+    state_dict: Mapping[str, Tensor], **options: Any
+) -> ReleasedNetwork:
+    """Read a released network's settings off the names and shapes.
+
+    Args:
+        state_dict: Tensors by released name, a whole network.
+        **options: See :meth:`WholeNetwork.describe`.
+
+    Raises:
+        ForeignNetworkError: If it is another network.
+        UnmatchedTensorsError: Naming every tensor that is missing,
+            unexpected or of a wrong shape.
+        CheckpointError: If something must be given that the file does not
+            tell, or what is given contradicts it.
+    """
+    return WholeNetwork(state_dict).describe(**options)
+
+
+def describe_ours(
+    state_dict: Mapping[str, Tensor], **options: Any
+) -> ReleasedNetwork:
+    """Read the settings of a network of ours off its tensors.
+
+    Args:
+        state_dict: Tensors by our names, of a whole model or of the encoder
+            alone, with or without 'backbone.' in front.
+        **options: See :meth:`WholeNetwork.describe`.
+
+    Returns:
+        The network, if its whole is one of those that were released,
+        otherwise its encoder. How a classifier pools, its tensors do not
+        tell: 'mean' is assumed.
+
+    Raises:
+        UnmatchedTensorsError: If the encoder is not whole.
+        CheckpointError: If something must be given that the tensors do not
+            tell, or what is given contradicts them.
+    """
+    return find_whole(state_dict).describe(**options)
+
+
+def convert_released_state_dict(
+    state_dict: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """Convert any released network, found out by its names.
+
+    Args:
+        state_dict: Tensors by released name.
+
+    Returns:
+        Tensors by our names, in the order of the input: ``backbone.*``, and
+        for a pretraining network ``neck.*``, for a classifier
+        ``neck.norm.*`` and ``head.fc.*``, for a detector and a segmentor the
+        names of mmdet's and mmseg's models.
+
+    Raises:
+        ForeignNetworkError: If it is another network.
+        UnmatchedTensorsError: Naming every tensor that is missing,
+            unexpected or of a wrong shape.
+    """
+    return WholeNetwork(state_dict).to_ours()
+
+
+def export_released_state_dict(
+    state_dict: Mapping[str, Tensor],
+    variant: str | None = None,
+    *,
+    pooling: str = 'mean',
+    img_size: int | Sequence[int] | None = None,
+) -> dict[str, Tensor]:
+    """Convert a network of ours to released names; the inverse.
+
+    Index buffers, which ours does not have, are computed.
+
+    Args:
+        state_dict: Tensors by our names, ``backbone.*`` and so on.
+        variant: 'pretrain', 'classifier', 'backbone', 'detector1',
+            'detector2' or 'segmentor'; found out by the names by default.
+        pooling: 'mean' or 'first_token'; how a classifier pools, which the
+            names do not tell.
+        img_size: Size in pixels, a number or (height, width), that position
+            tables are stored for; needed only where it is not square.
+
+    Raises:
+        UnmatchedTensorsError: If the network is none of those that were
+            released, naming every tensor in the way.
+        CheckpointError: If the grid of the tables is unknown.
+    """
+    network = None if variant is None else network_named(variant)
+    whole = WholeNetwork.from_ours(state_dict, network, pooling)
+    return whole.to_released(img_size)
+
+
+def extract_encoder(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the encoder, under the names of a released encoder.
+
+    Args:
+        state_dict: Tensors by released name; a whole network.
+
+    Raises:
+        ForeignNetworkError: If it is another network.
+        UnmatchedTensorsError: If the network is not whole.
+    """
+    return WholeNetwork(state_dict).extract_encoder()
+
+
+def _is_encoders(table: Renaming, name: str) -> bool:
+    ours, rule = table.from_released(name)
+    return ours is not None or name.endswith(RELEASED_INDEX)
+
+
+def _released_shape(rule: Rule, shape: Shape) -> Shape:
+    """The shape that a tensor of ours was released with."""
+    tensor = torch.empty(shape, device='meta')
+    return tuple(rule.transform.to_released(tensor).shape)
+
+
+def _show(
+    wanted: Shape, unknown: set[int] | frozenset[int] = frozenset()
+) -> str:
+    sizes = ', '.join(
+        '?' if axis in unknown else str(size)
+        for axis, size in enumerate(wanted)
+    )
+    return f'({sizes},)' if len(wanted) == 1 else f'({sizes})'
+
+
+def _tell(
+    missing: list[str],
+    unexpected: list[str],
+    wrong: list[tuple[str, str]],
+    shapes: Mapping[str, Shape],
+) -> str:
+    parts = []
+    if missing:
+        parts.append(f'missing: {missing}')
+    if unexpected:
+        parts.append(f'unexpected: {unexpected}')
+    if wrong:
+        told = (f'{x!r} has {shapes[x]} instead of {y}' for x, y in wrong)
+        parts.append('wrong shape: ' + ', '.join(told))
+    return '; '.join(parts)
