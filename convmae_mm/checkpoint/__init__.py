@@ -25,7 +25,6 @@ from .networks import ReleasedNetwork, uses_our_names
 from .opening import LoadedFile, load_weights_file, unpack_weights
 from .whole import (
     WholeNetwork,
-    check_complete,
     convert_released_state_dict,
     describe_ours,
     describe_released,
@@ -44,7 +43,6 @@ __all__ = [
     'UnmatchedTensorsError',
     'UnsafeFileError',
     'WholeNetwork',
-    'check_complete',
     'convert_released_state_dict',
     'describe_ours',
     'describe_released',

@@ -319,23 +319,6 @@ def find_variant(names: Iterable[str]) -> str:
     return find_network(names).name
 
 
-def check_complete(
-    state_dict: Mapping[str, Tensor], variant: str | None = None
-) -> None:
-    """Check every name and shape against what the whole network must have.
-
-    Args:
-        state_dict: Tensors by released name.
-        variant: What it should be; found out by default.
-
-    Raises:
-        As :class:`WholeNetwork`.
-    """
-    WholeNetwork(
-        state_dict, None if variant is None else network_named(variant)
-    )
-
-
 def describe_released(
     state_dict: Mapping[str, Tensor], **options: Any
 ) -> ReleasedNetwork:
@@ -346,11 +329,7 @@ def describe_released(
         **options: See :meth:`WholeNetwork.describe`.
 
     Raises:
-        ForeignNetworkError: If it is another network.
-        UnmatchedTensorsError: Naming every tensor that is missing,
-            unexpected or of a wrong shape.
-        CheckpointError: If something must be given that the file does not
-            tell, or what is given contradicts it.
+        As :class:`WholeNetwork` and its ``describe``.
     """
     return WholeNetwork(state_dict).describe(**options)
 
@@ -360,20 +339,14 @@ def describe_ours(
 ) -> ReleasedNetwork:
     """Read the settings of a network of ours off its tensors.
 
+    How a classifier pools, its tensors do not tell: 'mean' is assumed.
+
     Args:
-        state_dict: Tensors by our names, of a whole model or of the encoder
-            alone, with or without 'backbone.' in front.
+        state_dict: Tensors by our names; see :func:`find_whole`.
         **options: See :meth:`WholeNetwork.describe`.
 
-    Returns:
-        The network, if its whole is one of those that were released,
-        otherwise its encoder. How a classifier pools, its tensors do not
-        tell: 'mean' is assumed.
-
     Raises:
-        UnmatchedTensorsError: If the encoder is not whole.
-        CheckpointError: If something must be given that the tensors do not
-            tell, or what is given contradicts them.
+        As :class:`WholeNetwork` and its ``describe``.
     """
     return find_whole(state_dict).describe(**options)
 
@@ -381,21 +354,16 @@ def describe_ours(
 def convert_released_state_dict(
     state_dict: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Convert any released network, found out by its names.
-
-    Args:
-        state_dict: Tensors by released name.
+    """Convert any released network, found out by its names, to ours.
 
     Returns:
-        Tensors by our names, in the order of the input: ``backbone.*``, and
-        for a pretraining network ``neck.*``, for a classifier
-        ``neck.norm.*`` and ``head.fc.*``, for a detector and a segmentor the
-        names of mmdet's and mmseg's models.
+        Tensors in the order of the input: ``backbone.*``, and for a
+        pretraining network ``neck.*``, for a classifier ``neck.norm.*`` and
+        ``head.fc.*``, for a detector and a segmentor the names of mmdet's
+        and mmseg's models.
 
     Raises:
-        ForeignNetworkError: If it is another network.
-        UnmatchedTensorsError: Naming every tensor that is missing,
-            unexpected or of a wrong shape.
+        As :class:`WholeNetwork`.
     """
     return WholeNetwork(state_dict).to_ours()
 
@@ -409,21 +377,15 @@ def export_released_state_dict(
 ) -> dict[str, Tensor]:
     """Convert a network of ours to released names; the inverse.
 
-    Index buffers, which ours does not have, are computed.
-
     Args:
         state_dict: Tensors by our names, ``backbone.*`` and so on.
-        variant: 'pretrain', 'classifier', 'backbone', 'detector1',
-            'detector2' or 'segmentor'; found out by the names by default.
+        variant: As :func:`find_variant`; by default found out by the names.
         pooling: 'mean' or 'first_token'; how a classifier pools, which the
             names do not tell.
-        img_size: Size in pixels, a number or (height, width), that position
-            tables are stored for; needed only where it is not square.
+        img_size: See :meth:`WholeNetwork.to_released`.
 
     Raises:
-        UnmatchedTensorsError: If the network is none of those that were
-            released, naming every tensor in the way.
-        CheckpointError: If the grid of the tables is unknown.
+        As :meth:`WholeNetwork.from_ours` and ``to_released``.
     """
     network = None if variant is None else network_named(variant)
     whole = WholeNetwork.from_ours(state_dict, network, pooling)
@@ -431,20 +393,16 @@ def export_released_state_dict(
 
 
 def extract_encoder(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the encoder, under the names of a released encoder.
-
-    Args:
-        state_dict: Tensors by released name; a whole network.
+    """The encoder of a released network, as a released encoder names it.
 
     Raises:
-        ForeignNetworkError: If it is another network.
-        UnmatchedTensorsError: If the network is not whole.
+        As :class:`WholeNetwork`.
     """
     return WholeNetwork(state_dict).extract_encoder()
 
 
 def _is_encoders(table: Renaming, name: str) -> bool:
-    ours, rule = table.from_released(name)
+    ours, _ = table.from_released(name)
     return ours is not None or name.endswith(RELEASED_INDEX)
 
 

@@ -54,7 +54,7 @@ def _squeeze_kernel(weight: Tensor) -> Tensor:
 
 
 def _unsqueeze_kernel(weight: Tensor) -> Tensor:
-    return weight[:, :, None, None]
+    return weight[..., None, None]
 
 
 IDENTITY = Transform(_unchanged, _unchanged)

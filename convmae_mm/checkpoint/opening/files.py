@@ -88,7 +88,7 @@ def load_weights_file(
         loaded = LoadedFile(
             path,
             kind,
-            _strip(content, mapped),
+            _strip(content, path, mapped),
             epochs=_number(settings, 'epoch'),
             iterations=_number(settings, 'iter'),
             settings=settings,
@@ -142,7 +142,7 @@ def find_not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     return [
         name
         for name, x in weights.items()
-        if x.is_floating_point() and not x.is_meta and not _is_finite(x)
+        if x.is_floating_point() and not _is_finite(x)
     ]
 
 
@@ -170,8 +170,9 @@ def unpack_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If there are none.
     """
-    weights = _strip(_find_weights('the dict', content)[1], mapped=False)
-    check_usable(weights, 'the dict')
+    where = 'the dict'
+    weights = _strip(_find_weights(where, content)[1], where, mapped=False)
+    check_usable(weights, where)
     return weights
 
 
@@ -193,7 +194,7 @@ def _open_content(path: Path, content: Any, mapped: bool) -> LoadedFile:
     return LoadedFile(
         path=path,
         format='pth',
-        weights=_strip(weights, mapped),
+        weights=_strip(weights, path, mapped),
         container=container,
         extras=extras,
         epochs=epochs,
@@ -211,7 +212,7 @@ def _find_weights(
         if not isinstance(entry, Mapping):
             continue
         if _tensors_of(entry):
-            others = [x for x in entry if not isinstance(entry[x], Tensor)]
+            others = [x for x in entry if x not in _tensors_of(entry)]
             if others:
                 raise CheckpointError(
                     f'{path} has entries in {key!r} that are no tensors: '
@@ -248,13 +249,22 @@ def _tensors_of(entry: Mapping) -> dict[str, Tensor]:
     }
 
 
-def _strip(weights: Mapping[str, Tensor], mapped: bool) -> dict[str, Tensor]:
+def _strip(
+    weights: Mapping[str, Tensor], where: object, mapped: bool
+) -> dict[str, Tensor]:
     """The tensors without what wrappers of models put into the names.
 
     They are copies, unless they are to stay in the file.
     DistributedDataParallel and averages put 'module.' in front of all of
     them, torch.compile '_orig_mod.' anywhere.
     """
+    empty = [name for name, x in weights.items() if not _has_numbers(x)]
+    if empty:
+        raise CheckpointError(
+            f'{where} has {len(empty)} tensors whose numbers are not all in '
+            f'it, such as {empty[:3]}: sparse, expanded or without content; '
+            'save them whole'
+        )
     plain = {
         name.replace('_orig_mod.', ''): tensor
         for name, tensor in weights.items()
@@ -267,6 +277,14 @@ def _strip(weights: Mapping[str, Tensor], mapped: bool) -> dict[str, Tensor]:
         name[len(prefix) :]: x if mapped else x.clone()
         for name, x in plain.items()
     }
+
+
+def _has_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor is as large as it claims to be."""
+    if tensor.layout != torch.strided or tensor.is_meta:
+        return False
+    size = tensor.numel() * tensor.element_size()
+    return size <= tensor.untyped_storage().nbytes()
 
 
 def _read_progress(

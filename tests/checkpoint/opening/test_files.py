@@ -275,6 +275,16 @@ def test_other_archives(tmp_path: Path) -> None:
             {'model': {'blocks1.0.a': torch.zeros(1), 'lr': 0.1}},
             r"no tensors: \['lr'\]",
         ),
+        (
+            {'model': {'blocks1.0.a': torch.zeros(1), 7: torch.zeros(1)}},
+            r'no tensors: \[7\]',
+        ),
+        # four bytes that claim to be four terabytes
+        (
+            {'blocks1.0.a': torch.zeros(1).expand(10**6, 10**6)},
+            'numbers are not all in it.*expanded',
+        ),
+        ({'blocks1.0.a': torch.eye(2).to_sparse()}, 'not all in it.*sparse'),
     ],
     ids=str,
 )
