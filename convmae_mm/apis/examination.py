@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from convmae_mm.data_check import Examiner, Fault, check_config
+from convmae_mm.data_check import Examiner, check_config
 from convmae_mm.errors import ConfigError, DataError
 
 # Files of each data set that are opened before a training: a second at most.
@@ -42,8 +42,8 @@ def examine(cfg: Config, splits: Sequence[str]) -> None:
         print_log(f'{part}: {told}', logger='current')
     for fault in report.faults:
         if fault.severity == 'warning':
-            print_log(_line(fault), logger='current', level=logging.WARNING)
-    wrong = [_line(x) for x in report.faults if x.severity == 'error']
+            print_log(fault.line, logger='current', level=logging.WARNING)
+    wrong = [x.line for x in report.faults if x.severity == 'error']
     if wrong:
         heading = (
             f'{len(wrong)} faults in {report.root}, found before the first '
@@ -52,10 +52,3 @@ def examine(cfg: Config, splits: Sequence[str]) -> None:
         raise ExaminationError(
             wrong[0] if len(wrong) == 1 else heading + '\n'.join(wrong)
         )
-
-
-def _line(fault: Fault) -> str:
-    examples = '; '.join(fault.examples[:3])
-    more = ', ...' if fault.count > 3 else ''
-    seen = f' [{examples}{more}]' if examples else ''
-    return f'{fault.part}: {fault.problem}{seen}. {fault.remedy}'

@@ -119,7 +119,11 @@ def check_coco(
         crowds=sum(bool(x['iscrowd']) for x in content.annotations),
     )
     _check_ids(content, part, report)
-    images = {x.get('id') for x in data['images'] if isinstance(x, dict)}
+    images = {
+        x.get('id')
+        for x in data['images']
+        if isinstance(x, dict) and isinstance(x.get('id'), ID)
+    }
     _check_references(content, images, part, report)
     if expected is not None:
         _check_classes(content, expected, part, report)
@@ -171,7 +175,8 @@ def _complete(
         if not isinstance(record, dict):
             lacking.append(f'{kind}[{index}] is no dict')
         elif all(
-            isinstance(record.get(name), types) and record[name] is not None
+            isinstance(record.get(name), types)
+            and record.get(name) is not None
             for name, types in checks
         ):
             complete.append(record)

@@ -30,14 +30,14 @@ def look_closer(
     try:
         kinds = set(map(type, itertools.chain.from_iterable(boxes)))
         numbers = np.array(boxes, float).reshape(len(boxes), 4)
-    except (TypeError, ValueError):
+        unknown = (math.nan, math.nan)
+        images = [sizes.get(x['image_id'], unknown) for x in annotations]
+        limits = np.array(images, float).reshape(len(boxes), 2)
+        areas = np.array([x['area'] for x in annotations], float)
+    except (TypeError, ValueError, OverflowError):
         return annotations
     if not kinds <= {int, float}:
         return annotations
-    unknown = (math.nan, math.nan)
-    images = [sizes.get(x['image_id'], unknown) for x in annotations]
-    limits = np.array(images, float).reshape(len(boxes), 2)
-    areas = np.array([x['area'] for x in annotations], float)
     ignored = np.array([bool(x.get('ignore')) for x in annotations], bool)
     start, side = numbers[:, :2], numbers[:, 2:]
     fine = (
@@ -132,7 +132,7 @@ def _is_number(value: Any) -> bool:
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and _are_finite([value])
     )
 
 
@@ -140,8 +140,9 @@ def _leaves(box: Sequence[float], size: tuple[float, float]) -> bool:
     x, y, width, height = box
     return (
         min(x, y) < -TOLERANCE
-        or x + width > size[0] + TOLERANCE
-        or y + height > size[1] + TOLERANCE
+        # compared with whole numbers of any length, never added to them
+        or x + width - TOLERANCE > size[0]
+        or y + height - TOLERANCE > size[1]
     )
 
 
@@ -211,14 +212,20 @@ def _are_polygons(masks: Iterable[list[Any]]) -> bool:
         all(x >= POLYGON_NUMBERS and x % 2 == 0 for x in lengths)
         and set(map(type, itertools.chain.from_iterable(polygons)))
         <= {int, float}
-        and math.isfinite(sum(itertools.chain.from_iterable(polygons)))
+        and _are_finite(itertools.chain.from_iterable(polygons))
     )
 
 
 def _are_numbers(values: list[Any]) -> bool:
-    return set(map(type, values)) <= {int, float} and math.isfinite(
-        sum(values)
-    )
+    return set(map(type, values)) <= {int, float} and _are_finite(values)
+
+
+def _are_finite(values: Iterable[float]) -> bool:
+    """Whether numbers are finite, as floats too."""
+    try:
+        return math.isfinite(float(sum(values)))
+    except OverflowError:  # of whole numbers of hundreds of digits
+        return False
 
 
 def _why_no_run_lengths(

@@ -34,10 +34,24 @@ def read_json(path: Path, part: str, report: Report) -> Any:
         return None
     try:
         with uncollected():
-            return json.loads(text)
+            data = json.loads(text)
     except json.JSONDecodeError as error:
         _note(error, text, path, part, report)
         return None
+    except (ValueError, RecursionError) as error:
+        # an endless number; lists in lists in lists
+        reason = str(error)
+    else:
+        if data is not None:
+            return data
+        reason = 'it holds null, which is nothing'
+    report.add(
+        'json-invalid',
+        part,
+        f'{path} is no JSON that can be used: {reason}',
+        'get or write the file again',
+    )
+    return None
 
 
 @contextlib.contextmanager

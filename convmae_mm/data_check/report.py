@@ -35,6 +35,14 @@ class Fault:
     count: int
     examples: tuple[str, ...]
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        examples = '; '.join(self.examples[:3])
+        more = ', ...' if self.count > 3 else ''
+        seen = f' [{examples}{more}]' if examples else ''
+        return f'{self.part}: {self.problem}{seen}. {self.remedy}'
+
 
 @dataclass(frozen=True)
 class Examined:

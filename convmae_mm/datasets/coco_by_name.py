@@ -56,7 +56,14 @@ def read_coco_by_name() -> None:
 
     def completed_index(self: Any) -> None:
         for annotation in self.dataset.get('annotations', ()):
-            complete(annotation)
+            try:
+                complete(annotation)
+            except Exception as error:  # pycocotools raises whatever it meets
+                raise DataError(
+                    f'the mask or box of the annotation {annotation!r:.200} '
+                    f'cannot be read ({error}); `convmae-mm data check` names '
+                    'all that is wrong'
+                ) from error
         create_index(self)
 
     wrapper.get_cat_ids, wrapper.createIndex = get_cat_ids, completed_index
@@ -102,6 +109,8 @@ def _area_of(mask: Any) -> float:
 def _run_lengths(mask: Mapping[str, Any]) -> Mapping[str, Any]:
     from pycocotools import mask as codec
 
+    if min(mask['size']) < 1:  # pycocotools would divide by it
+        raise ValueError(f'a size of {mask["size"]}')
     if isinstance(mask['counts'], str):
         return mask
     encoded: Mapping[str, Any] = codec.frPyObjects(dict(mask), *mask['size'])

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from convmae_mm.data_check.coco_file import check_coco
+from convmae_mm.data_check.detection import read_annotations
+from convmae_mm.data_check.report import Report
 from convmae_mm.errors import DataError
 
 from .split import held_out
-
-LISTS = ('images', 'annotations', 'categories')
 
 
 @dataclass(frozen=True)
@@ -88,65 +89,46 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     Raises:
         DataError: For what would stop a training, or spoil it.
     """
-    if not file.is_file():
-        raise DataError(f'there is no annotation file {file}')
     if not images.is_dir():
         raise DataError(f'there is no folder of pictures {images}')
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise DataError(f'{file} is no JSON: {error}') from error
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(name), list) for name in LISTS
-    ):
-        raise DataError(
-            f'{file} is no COCO file: it must hold the lists '
-            f'{", ".join(LISTS)}; convmae-mm data convert makes one from '
-            'other forms'
-        )
-    found = CocoSet(file, images, content)
-    try:
-        _check(found)
-    except KeyError as error:
-        raise DataError(
-            f'{file}: an entry lacks the field {error}; convmae-mm data check '
-            'names all that is wrong'
-        ) from error
-    return found
-
-
-def _check(found: CocoSet) -> None:
-    file, content = found.file, found.content
-    names = Counter(found.classes)
-    twice = [name for name, count in names.items() if count > 1]
-    if twice:
-        raise DataError(
-            f'{file}: several categories are named {twice[0]!r}; labels go '
-            'by names, so give each its own'
-        )
-    known = {x['id'] for x in content['categories']}
-    pictures = {x['id'] for x in content['images']}
-    for entry in content['annotations']:
-        if entry['category_id'] not in known:
-            raise DataError(
-                f'{file}: annotation {entry.get("id")} has category_id '
-                f'{entry["category_id"]}, and no category has that id: add '
-                'the category, or correct the label'
-            )
-        if entry['image_id'] not in pictures:
-            raise DataError(
-                f'{file}: annotation {entry.get("id")} has image_id '
-                f'{entry["image_id"]}, and no picture has that id'
-            )
+    found = CocoSet(file, images, read_coco(file))
     if not found.objects:
-        raise DataError(f'{file} holds no object in {len(pictures)} pictures')
+        raise DataError(
+            f'{file} holds no object in {len(found.pictures)} pictures'
+        )
     missing = [path for path in found.pictures if not path.is_file()]
     if missing:
         raise DataError(
-            f'{len(missing)} of {len(pictures)} pictures of {file} are not '
-            f'there, such as {missing[0]}: name the folder that file_name is '
-            'relative to'
+            f'{len(missing)} of {len(found.pictures)} pictures of {file} are '
+            f'not there, such as {missing[0]}: name the folder that file_name '
+            'is relative to'
         )
+    return found
+
+
+def read_coco(file: Path) -> dict[str, Any]:
+    """The content of a COCO file; what can be computed is added.
+
+    Raises:
+        DataError: For what would stop a training, or spoil it.
+    """
+    report = Report(root=str(file.parent), layout='coco')
+    data = read_annotations(file, file.parent, str(file), report)
+    if data is not None:
+        annotations = data.get('annotations') if isinstance(data, dict) else ()
+        with_masks = isinstance(annotations, list) and all(
+            isinstance(x, dict) and x.get('segmentation') for x in annotations
+        )
+        check_coco(data, str(file), report, with_masks=with_masks)
+    wrong = [x for x in report.faults if x.severity == 'error']
+    if wrong:
+        more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)
+        raise DataError(
+            f'{wrong[0].line}{more}; convmae-mm data check names all that is '
+            'wrong'
+        )
+    content: dict[str, Any] = data
+    return content
 
 
 def split_coco(

@@ -172,7 +172,7 @@ def lose_picture(content: dict) -> None:
 @pytest.mark.parametrize(
     ('damage', 'said'),
     [
-        (rename_category, "named 'dog'"),
+        (rename_category, '[dog]'),
         (lose_category, 'category_id 3'),
         (lose_picture, 'gone.png'),
     ],
