@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,10 @@ READ_KEYS = RUNNER_CONFIG_KEYS | set(
 )
 INITIALISER = 'convmae_mm.PretrainedConvMAE'
 MOST_PLACES = 4  # to name in a message
+# What mmengine reads from env_cfg.
+ENV_KEYS = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
+# Names of fewer letters are too easily alike; words differ by a slip above.
+MIN_SLIP, MIN_RATIO = 5, 0.7
 
 
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
@@ -52,6 +57,7 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
         first = key.split('.')[0]
         if first not in READ_KEYS:
             _refuse(cfg, key)
+        _refuse_misspelt(cfg, key)
     cfg.merge_from_dict(
         {
             name: value
@@ -93,6 +99,37 @@ def _refuse(cfg: Config, key: str) -> None:
     )
 
 
+def _refuse_misspelt(cfg: Config, key: str) -> None:
+    """Refuse a new setting that is nearly called like one beside it.
+
+    Much is read by ``dict.get``, where a slip would say nothing.
+    """
+    stem, _, leaf = key.rpartition('.')
+    beside = _part(cfg, stem) if stem else cfg
+    if not isinstance(beside, Mapping) or leaf in beside:
+        return
+    known = {*beside, *READ_KEYS} if not stem else set(beside)
+    known |= ENV_KEYS if stem == 'env_cfg' else set()
+    meant = sorted(x for x in known if _nearly_same(leaf, str(x)))
+    if leaf not in known and meant:
+        raise ConfigError(
+            f'--cfg-options {key}: there is no such setting; is '
+            f'{f"{stem}.{meant[0]}".lstrip(".")} meant?'
+        )
+
+
+def _nearly_same(one: str, other: str) -> bool:
+    """Whether two names differ by a slip, in no word as a whole."""
+    words = [one.split('_'), other.split('_')]
+    if one == other or len(one) < MIN_SLIP or len(words[0]) != len(words[1]):
+        return False
+    return all(
+        sorted(a) == sorted(b)
+        or difflib.SequenceMatcher(None, a, b).ratio() > MIN_RATIO
+        for a, b in zip(*words, strict=True)
+    )
+
+
 def _comes_from(leaf: Any, value: Any) -> bool:
     """Whether a setting has the value of a variable, or begins with it."""
     if isinstance(value, str) and isinstance(leaf, str):
@@ -126,14 +163,19 @@ def _with_initialiser(cfg: Config, key: str, value: Any) -> dict[str, Any]:
     stem, _, leaf = key.rpartition('.')
     if leaf != 'checkpoint' or not stem.endswith('init_cfg'):
         return {key: value}
+    if _part(cfg, stem) is not None:
+        return {key: value}
+    # in place of None, which mmengine merges nothing into
+    new = dict(_delete_=True, type=INITIALISER, checkpoint=value)
+    return {stem: new}
+
+
+def _part(cfg: Config, stem: str) -> Any:
+    """What is at a dotted key; None if nothing is."""
     part: Any = cfg
     for name in stem.split('.'):
         try:
             part = part[int(name) if isinstance(part, list) else name]
         except (KeyError, IndexError, ValueError, TypeError):
-            part = None
-    if part is not None:
-        return {key: value}
-    # in place of None, which mmengine merges nothing into
-    new = dict(_delete_=True, type=INITIALISER, checkpoint=value)
-    return {stem: new}
+            return None
+    return part

@@ -54,6 +54,42 @@ def test_what_the_file_alone_reads_is_refused(
     assert cfg.pretty_text == before
 
 
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [
+        ('train_dataloader.bacth_size', 'train_dataloader.batch_size'),
+        ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
+        ('model.backbone.img_sizes', 'model.backbone.img_size'),
+        ('model.heads.0.init_cgf', 'model.heads.0.init_cfg'),
+        ('model.test_cfg.rcnn.score_th', 'model.test_cfg.rcnn.score_thr'),
+        ('env_cfg.cudnn_benchmarks', 'env_cfg.cudnn_benchmark'),
+        ('train_dataloader.dataset.ann_fiel', 'dataset.ann_file'),
+    ],
+)
+def test_slips_are_refused_wherever_they_are(
+    cfg: Config, key: str, meant: str
+) -> None:
+    cfg.model.test_cfg = dict(rcnn=dict(score_thr=0.05))
+    cfg.env_cfg = dict(mp_cfg=dict())
+    with pytest.raises(ConfigError, match=rf'{key}: .* is .*{meant} meant'):
+        apply_overrides(cfg, {key: 1})
+
+
+def test_new_settings_beside_others_are_taken(cfg: Config) -> None:
+    """Names that share a word are no slips."""
+    cfg.model.neck = dict(in_channels=3, min_size=1)
+    new = {
+        'model.neck.out_channels': 3,
+        'model.neck.max_size': 2,
+        'model.backbone.pretrain_img_size': 224,
+        'train_dataloader.num_workers': 2,
+        'train_cfg.val_interval': 2,
+    }
+    apply_overrides(cfg, new)
+    assert cfg.model.neck.out_channels == 3
+    assert cfg.model.neck.max_size == 2
+
+
 def test_settings_act(cfg: Config) -> None:
     apply_overrides(
         cfg, {'train_cfg.max_epochs': 9, 'load_from': 'a.pth', 'flag': 1}
