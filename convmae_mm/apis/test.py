@@ -12,6 +12,7 @@ from mmengine.fileio import dump
 from mmengine.registry import METRICS
 
 from convmae_mm.engine import CheckpointMatchHook
+from convmae_mm.engine.any_bands import draw_any_bands
 from convmae_mm.errors import ConfigError
 
 from .config import build_runner, existing_checkpoint, load_config
@@ -126,6 +127,7 @@ def _draw_into(cfg: Config, folder: Path) -> None:
             f'nothing draws results of default_scope={scope!r}; it must be '
             f'one of {sorted(DRAWING)}'
         )
+    draw_any_bands(scope)
     hook = dict(DRAWING[scope]['hook'])
     visualizer = dict(DRAWING[scope]['visualizer'])
     # the curves of the user's backends go on
