@@ -859,6 +859,24 @@ def test_each_split_is_counted(sound, tmp_path):
     }
 
 
+@pytest.mark.parametrize('split', ['val', 'test'])
+@pytest.mark.parametrize('gone', [False, True])
+def test_pictures_alone_are_fine_to_predict_on(split, gone, sound, tmp_path):
+    """As COCO's test-dev has them; a validation needs annotations."""
+
+    def empty(data: dict[str, Any]) -> None:
+        data['annotations'] = []
+        if gone:
+            del data['annotations']
+
+    cfg = Config(changed('det', edit('val', empty), sound, tmp_path))
+    cfg.test_dataloader, cfg.test_cfg = cfg.val_dataloader, cfg.val_cfg
+    cfg.test_evaluator = cfg.val_evaluator
+    report = check_config(cfg, [split], Examiner(progress=False))
+    assert bool(report.num_errors) == (split == 'val'), report.faults
+    assert {x.code for x in report.faults} <= {'no-annotations', 'not-coco'}
+
+
 def test_a_data_set_that_only_it_can_read(sound, tmp_path):
     """VOC's XML files are read by the data set itself."""
     root = tmp_path / 'VOC2007'
