@@ -8,6 +8,8 @@ the scope, and the node's ``locations`` when it looks a name up.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -67,3 +69,16 @@ WEIGHT_INITIALIZERS = Registry(
     scope=SCOPE,
     locations=['convmae_mm.engine'],
 )
+
+
+def type_name(cfg: Any) -> str:
+    """The type that a config builds, without its package.
+
+    Args:
+        cfg: With a ``type``, a dotted name or, in newer configs, the class
+            itself; '' for one without, and for None.
+    """
+    kind = (cfg or {}).get('type') or ''
+    if not isinstance(kind, str):
+        return str(getattr(kind, '__name__', kind))
+    return kind.rpartition('.')[2]

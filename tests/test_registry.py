@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import Registry
@@ -69,3 +70,17 @@ def test_every_registered_name_resolves_by_its_scope() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'name'),
+    [
+        (dict(type='mmdet.FPN'), 'FPN'),
+        (dict(type='FPN'), 'FPN'),
+        (dict(type=Path), 'Path'),
+        (dict(), ''),
+        (None, ''),
+    ],
+)
+def test_type_name(cfg: dict | None, name: str) -> None:
+    assert registry.type_name(cfg) == name

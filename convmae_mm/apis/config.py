@@ -19,7 +19,7 @@ from convmae_mm.engine.any_sizes import accept_any_sizes
 from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.engine.quiet_terminal import quiet
 from convmae_mm.errors import ConfigError
-from convmae_mm.registry import SCOPE
+from convmae_mm.registry import SCOPE, type_name
 from convmae_mm.shipped import find_config as find_config
 
 from .guards import fit_loaders
@@ -79,7 +79,7 @@ def _check_sections(cfg: Config) -> None:
 def _decay_by_own_layers(cfg: Config) -> None:
     """Exchange a layer-wise decay that knows no ConvMAE, and say so."""
     backbone = cfg.get('model', {}).get('backbone') or {}
-    if str(backbone.get('type')).split('.')[-1] != 'ConvMAE':
+    if type_name(backbone) != 'ConvMAE':
         return
     if use_own_decay(cfg.get('optim_wrapper')):
         print_log(

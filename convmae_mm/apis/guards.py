@@ -20,6 +20,7 @@ from convmae_mm.engine import (
 from convmae_mm.engine.atomic_files import remove_leftovers
 from convmae_mm.engine.random_streams import seed_worker
 from convmae_mm.processes import own_folder
+from convmae_mm.registry import type_name
 
 TRAINING_HOOKS = (FiniteTrainingHook, CheckpointMatchHook, RandomStreamsHook)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -60,7 +61,7 @@ def use_safe_checkpoints(cfg: Config) -> None:
     """Take our hook that writes checkpoints instead of mmengine's."""
     hooks = dict(cfg.get('default_hooks') or {})
     hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))
-    if hook and hook.get('type') == 'CheckpointHook':
+    if type_name(hook) == 'CheckpointHook':
         hooks['checkpoint'] = dict(hook, type=_path(SafeCheckpointHook))
         cfg.default_hooks = hooks
 

@@ -29,6 +29,7 @@ from convmae_mm.datasets.load_rgb_image import (
 )
 from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones import ConvMAE
+from convmae_mm.registry import type_name
 
 Picture = str | PathLike | np.ndarray | Image.Image
 
@@ -294,7 +295,7 @@ class LoadedModel:
         """
         for step in self._test_pipeline:
             scale = step.get('scale')
-            if _kind(step) == 'Resize' and step.get('keep_ratio'):
+            if type_name(step) == 'Resize' and step.get('keep_ratio'):
                 if scale is None:
                     return None
                 sides = (scale, scale) if isinstance(scale, int) else scale
@@ -333,11 +334,11 @@ class LoadedModel:
             steps = self._pretraining_pipeline()
         else:
             steps = pipeline_of(loader['dataset'])
-        kept = [dict(x) for x in steps if 'Annotations' not in _kind(x)]
-        if not kept or not _kind(kept[0]).startswith('Load'):
+        kept = [dict(x) for x in steps if 'Annotations' not in type_name(x)]
+        if not kept or not type_name(kept[0]).startswith('Load'):
             raise ConfigError(
                 'the test pipeline of the config does not begin with a loader '
-                f'but with {_kind(kept[0]) if kept else "nothing"}'
+                f'but with {type_name(kept[0]) if kept else "nothing"}'
             )
         return deepcopy(kept)
 
@@ -345,12 +346,12 @@ class LoadedModel:
         """A pretraining tests nothing: its loader, and one centred crop."""
         steps = pipeline_of(self.cfg.train_dataloader['dataset'])
         size = next(
-            (x['scale'] for x in steps if 'RandomResizedCrop' in _kind(x)),
+            (x['scale'] for x in steps if 'RandomResizedCrop' in type_name(x)),
             None,
         ) or _pair(self._encoder.img_size)
         size = _pair(size)
         keep = ('Load', 'Pack', 'NormalizeChannels')
-        kept = [x for x in steps if any(name in _kind(x) for name in keep)]
+        kept = [x for x in steps if any(name in type_name(x) for name in keep)]
         edge = round(max(size) / _CENTRE)
         resize: list[dict[str, Any]] = [
             dict(
@@ -383,7 +384,7 @@ class LoadedModel:
     @property
     def reads_rgb(self) -> bool:
         """Whether the loader gives three colours, not channels of any kind."""
-        return 'MultiChannel' not in _kind(self._test_pipeline[0])
+        return 'MultiChannel' not in type_name(self._test_pipeline[0])
 
     def swap_rgb(self, pixels: np.ndarray) -> np.ndarray:
         """From RGB to the loader's order of channels, or back."""
@@ -422,17 +423,12 @@ def pipeline_of(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(step) for step in dataset.get('pipeline') or ()]
 
 
-def _kind(step: Mapping[str, Any]) -> str:
-    """The type of a transform without its library."""
-    return str(step.get('type', '')).rpartition('.')[2]
-
-
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _scaled(step: Mapping[str, Any], scale: float) -> dict[str, Any]:
-    if _kind(step) != 'Resize':
+    if type_name(step) != 'Resize':
         return dict(step)
     others = {k: v for k, v in step.items() if k != 'scale'}
     return dict(others, scale_factor=scale, keep_ratio=True)

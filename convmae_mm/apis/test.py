@@ -14,6 +14,7 @@ from mmengine.registry import METRICS
 from convmae_mm.engine import CheckpointMatchHook
 from convmae_mm.engine.any_bands import draw_any_bands
 from convmae_mm.errors import ConfigError
+from convmae_mm.registry import type_name
 
 from .config import build_runner, existing_checkpoint, load_config
 from .examination import examine
@@ -141,7 +142,7 @@ def _draw_into(cfg: Config, folder: Path) -> None:
     else:
         # mmseg's hook writes where its visualizer does.
         visualizer['save_dir'] = str(folder)
-        if not any(x['type'] == 'LocalVisBackend' for x in backends):
+        if not any(type_name(x) == 'LocalVisBackend' for x in backends):
             backends.append(dict(type='LocalVisBackend'))
         visualizer['vis_backends'] = backends
     hooks = cfg.get('default_hooks') or {}

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from convmae_mm.engine.any_sizes import drop_single_pictures
 from convmae_mm.engine.cpu_amp_optim_wrapper import CpuAmpOptimWrapper
 from convmae_mm.errors import ConfigError
+from convmae_mm.registry import type_name
 
 from .config import (
     build_runner,
@@ -160,14 +161,14 @@ def _add_log(cfg: Config, log: str) -> None:
     backends = list(
         visualizer.get('vis_backends') or [dict(type='LocalVisBackend')]
     )
-    if all(x.get('type') != LOGS[log] for x in backends):
+    if all(type_name(x) != LOGS[log] for x in backends):
         backends.append(dict(type=LOGS[log]))
     cfg.visualizer = dict(visualizer, vis_backends=backends)
 
 
 def _set_amp(cfg: Config, amp: bool) -> None:
     wrapper = cfg.optim_wrapper
-    kind = wrapper.get('type', 'OptimWrapper')
+    kind = type_name(wrapper) or 'OptimWrapper'
     if kind not in ('OptimWrapper', AMP_WRAPPER):
         raise ConfigError(
             f'mixed precision can be switched for optim_wrapper.type='
@@ -180,7 +181,7 @@ def _set_amp(cfg: Config, amp: bool) -> None:
 
 def _fit_amp_to_device(cfg: Config) -> None:
     """Take our wrapper on CPUs, where mmengine's fails an assertion."""
-    if cfg.optim_wrapper.get('type') != AMP_WRAPPER or has_accelerator():
+    if type_name(cfg.optim_wrapper) != AMP_WRAPPER or has_accelerator():
         return
     print_log(
         'Mixed precision without a GPU: bfloat16, which pays only on a CPU '
@@ -223,7 +224,7 @@ def _check_sharding(cfg: Config) -> None:
 
     FSDP hands flat pieces of all parameters to the optimiser.
     """
-    strategy = (cfg.get('strategy') or {}).get('type')
+    strategy = type_name(cfg.get('strategy'))
     rules = cfg.optim_wrapper.get('paramwise_cfg') or {}
     factor = rules.get('flat_decay_mult', 1.0)
     if strategy == 'FSDPStrategy' and factor != 1.0:

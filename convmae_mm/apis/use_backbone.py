@@ -15,7 +15,7 @@ from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones.feature_info import FeatureInfo
 from convmae_mm.models.building import explaining
-from convmae_mm.registry import MODELS
+from convmae_mm.registry import MODELS, type_name
 from convmae_mm.variants import STRIDES, resolve_arch
 
 # What the encoder was pretrained with, RGB.
@@ -114,10 +114,10 @@ def _dicts(node: Any) -> Iterator[Any]:
 
 def _exchange(model: ConfigDict, new: dict[str, Any], scope: str) -> None:
     """Exchange the backbone of one model, and tell those that read it."""
-    if model.get('type') in MASKING:
+    if type_name(model) in MASKING:
         raise ConfigError(
-            f'{model.type} hands its mask to the backbone, and a ConvMAE '
-            'draws its own: pretrain with convmae_mm.ConvMAEPretrain'
+            f'{type_name(model)} hands its mask to the backbone, and a '
+            'ConvMAE draws its own: pretrain with convmae_mm.ConvMAEPretrain'
         )
     old = _measure(model.backbone, scope)
     pyramid = new['mode'] == 'vitdet'
@@ -127,10 +127,10 @@ def _exchange(model: ConfigDict, new: dict[str, Any], scope: str) -> None:
     model.backbone = ConfigDict(new, out_indices=indices)
     model.pop('pretrained', None)
     init = model.get('init_cfg')
-    if isinstance(init, dict) and init.get('type') == 'Pretrained':
+    if isinstance(init, dict) and type_name(init) == 'Pretrained':
         model.init_cfg = None
     neck = model.get('neck')
-    kind = neck.get('type') if isinstance(neck, dict) else None
+    kind = type_name(neck) if isinstance(neck, dict) else None
     if kind == 'Feature2Pyramid':  # makes scales that a ConvMAE has
         model.pop('neck')
     elif kind == 'MultiLevelNeck':
@@ -246,7 +246,7 @@ def _replace_channels(
 
 def _use_simple_pyramid(model: ConfigDict, channels: int) -> None:
     neck = model.get('neck')
-    kind = neck.get('type') if isinstance(neck, dict) else neck
+    kind = type_name(neck) if isinstance(neck, dict) else neck
     if kind != 'FPN':
         raise ConfigError(
             "mode='vitdet' brings a simple pyramid in place of an FPN, but "
@@ -268,7 +268,7 @@ def _prepare(preprocessor: Any) -> None:
         swap = 'to_rgb' if 'to_rgb' in preprocessor else 'bgr_to_rgb'
         preprocessor.pop('rgb_to_bgr', None)
         preprocessor.update({'mean': MEAN, 'std': STD, swap: True})
-    name = str(preprocessor.get('type', '')).split('.')[-1]
+    name = type_name(preprocessor)
     if name == 'SegDataPreProcessor':
         preprocessor.setdefault('test_cfg', dict(size_divisor=STRIDES[-1]))
     elif name == 'DetDataPreprocessor':

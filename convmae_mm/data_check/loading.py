@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from convmae_mm.registry import type_name
+
 from .detection import read_annotations
 from .heads import Head, dicts
 from .label_maps import IGNORED
@@ -54,7 +56,7 @@ def check_evaluator(
                     'has no mask head',
                     f"set {part}_evaluator.metric=['bbox']",
                 )
-        if str(metric['type']).rpartition('.')[2] == 'IoUMetric':
+        if type_name(metric) == 'IoUMetric':
             _check_ignored(metric, part, heads, report)
 
 
@@ -162,10 +164,10 @@ def check_batches(split: Split, world_size: int, report: Report) -> None:
     """Note batches that are never full and samplers that never end."""
     loader = split.loader
     batch = loader.get('batch_size')
-    sampler = str((loader.get('sampler') or {}).get('type', ''))
+    sampler = type_name(loader.get('sampler'))
     drops = loader.get('drop_last', False)
     key = f'{split.name}_dataloader'
-    endless = sampler.rpartition('.')[2].endswith('InfiniteSampler')
+    endless = sampler.endswith('InfiniteSampler')
     if endless and split.name != 'train':
         report.add(
             'sampler-endless',

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from convmae_mm.registry import type_name
+
 from .report import Report
 from .splits import Split
 
@@ -26,7 +28,7 @@ class Length:
         self, cfg: Mapping[str, Any], split: Split, world_size: int
     ) -> None:
         loop = cfg['train_cfg']
-        kind = str(loop.get('type', ''))
+        kind = type_name(loop)
         self.by_epoch = bool(loop.get('by_epoch', 'Iter' not in kind))
         key = 'max_epochs' if self.by_epoch else 'max_iters'
         self.stated = loop.get(key)
@@ -58,8 +60,8 @@ def check_schedule(
     """Note what never happens, or happens in too short a time."""
     length = Length(cfg, split, world_size)
     loop = cfg['train_cfg']
-    sampler = str((split.loader.get('sampler') or {}).get('type', ''))
-    if length.by_epoch and sampler.rpartition('.')[2] == 'InfiniteSampler':
+    sampler = type_name(split.loader.get('sampler'))
+    if length.by_epoch and sampler == 'InfiniteSampler':
         report.add(
             'sampler-endless',
             'train',
@@ -143,7 +145,7 @@ def _check_scheduler(
             severity='warning',
         )
         return
-    kind = str(scheduler.get('type', '')).rpartition('.')[2]
+    kind = type_name(scheduler)
     end = scheduler.get('end')
     if end is None and kind.startswith('CosineAnnealing'):
         end = begin + scheduler.get('T_max', total - begin)

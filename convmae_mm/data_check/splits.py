@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 
+from convmae_mm.registry import type_name
+
 from .class_folders import subfolders
 from .coco_file import ExpectedClasses, check_coco, kept
 from .detection import read_annotations
@@ -142,7 +144,7 @@ class SplitReader:
             root = cfg.get('data_root') or '.'
             words = f'{missing} (= {os.path.abspath(missing)}) does not exist'
             remedy = how_to_place(Path(missing), Path(root))
-        kind = cfg.get('type')
+        kind = type_name(cfg)
         self.report.add(
             'dataset-unreadable', part, f'{kind} cannot be read: {words}',
             remedy,
@@ -580,9 +582,7 @@ def _loads_masks(pipeline: Any) -> bool:
 def _loader(cfg: Mapping[str, Any]) -> Load | None:
     """How the config reads a picture: the first step of its pipeline."""
     first = next(_transforms(cfg.get('pipeline')), None)
-    if first is None or not str(first['type']).rpartition('.')[2].startswith(
-        'Load'
-    ):
+    if first is None or not type_name(first).startswith('Load'):
         return None
     try:
         transform: Callable[[dict[str, Any]], Any] = TRANSFORMS.build(

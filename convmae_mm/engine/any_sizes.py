@@ -19,6 +19,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from convmae_mm.registry import type_name
+
 
 def accept_any_sizes() -> None:
     """Let mmseg's segmentors test batches of pictures of any sizes.
@@ -73,7 +75,7 @@ def drop_single_pictures(runner: Runner) -> None:
     loader: Any = runner._train_dataloader
     if not isinstance(loader, dict) or loader.get('drop_last') is not None:
         return  # as the config says
-    endless = str(loader.get('sampler', {}).get('type', ''))
+    endless = type_name(loader.get('sampler'))
     batch = loader.get('batch_size')
     if 'Infinite' in endless or not isinstance(batch, int) or batch < 2:
         return

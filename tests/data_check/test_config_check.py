@@ -859,6 +859,24 @@ def test_each_split_is_counted(sound, tmp_path):
     }
 
 
+def test_types_may_be_classes(sound, tmp_path):
+    """As configs of the newer style have them."""
+    from mmdet.datasets import CocoDataset
+    from mmdet.evaluation import CocoMetric
+    from mmengine.dataset import DefaultSampler
+    from mmengine.runner import EpochBasedTrainLoop
+
+    def use_classes(cfg: dict[str, Any], root: Path) -> None:
+        for split in ('train', 'val'):
+            loader = cfg[f'{split}_dataloader']
+            loader['dataset']['type'] = CocoDataset
+            loader['sampler']['type'] = DefaultSampler
+        cfg['val_evaluator']['type'] = CocoMetric
+        cfg['train_cfg']['type'] = EpochBasedTrainLoop
+
+    assert checked(changed('det', use_classes, sound, tmp_path)).faults == []
+
+
 @pytest.mark.parametrize('split', ['val', 'test'])
 @pytest.mark.parametrize('gone', [False, True])
 def test_pictures_alone_are_fine_to_predict_on(split, gone, sound, tmp_path):
