@@ -46,6 +46,7 @@ ALLOWED = {
 GROUND = {
     'convmae_mm.arguments',
     'convmae_mm.errors',
+    'convmae_mm.files',
     'convmae_mm.registry',
     'convmae_mm.shipped',
     'convmae_mm.variants',
@@ -60,6 +61,7 @@ ORDER = (
     *(
         'version',
         'errors',
+        'files',
         'arguments',
         'registry',
         'variants',

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convmae_mm.files import regular_file
+
 from .examiner import Examiner
 from .report import Report
 
@@ -36,7 +38,7 @@ class LabelMap:
 def read_label_map(path: Path) -> LabelMap:
     """Read a label map as mmseg's ``LoadAnnotations`` does, through PIL."""
     try:
-        with Image.open(path) as image:
+        with Image.open(regular_file(path)) as image:
             labels = np.asarray(image)
             mode = image.mode
     except Exception as error:  # PIL's decoders raise whatever they meet

@@ -17,6 +17,7 @@ from convmae_mm.datasets.load_multi_channel_image import (
     read_channels,
 )
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
+from convmae_mm.files import regular_file
 
 from .examiner import Examiner
 from .places import list_files, require_folder
@@ -147,7 +148,7 @@ def header_size(path: str) -> tuple[int, int] | None:
     try:
         if path.endswith('.npy'):
             return None
-        with Image.open(path) as image:
+        with Image.open(regular_file(path)) as image:
             width, height = image.size
             # PIL decodes a whole PNG to look for EXIF data behind the pixels.
             has_none = image.format == 'PNG' and 'exif' not in image.info

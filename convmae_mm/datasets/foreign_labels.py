@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from PIL import Image, ImageOps
 
 from convmae_mm.errors import DataError
+from convmae_mm.files import regular_file
 
 from .image_files import IMAGE_EXTENSIONS, find_in_folder
 
@@ -96,7 +97,7 @@ def to_coco(
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height as the picture is seen, upright."""
     try:
-        with Image.open(path) as image:
+        with Image.open(regular_file(path)) as image:
             upright = ImageOps.exif_transpose(image)
             return upright.size
     except OSError as error:

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.files import regular_file
 from convmae_mm.registry import TRANSFORMS
 
 from .load_rgb_image import UndecodableImageError
@@ -102,7 +103,7 @@ def _read_tiff(path: str) -> np.ndarray:
 
 
 def _read_picture(path: str) -> np.ndarray:
-    with Image.open(path) as image:
+    with Image.open(regular_file(path)) as image:
         image.load()
         upright: Image.Image = ImageOps.exif_transpose(image)
         if upright.mode == 'P':

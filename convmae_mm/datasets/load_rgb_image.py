@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.files import regular_file
 from convmae_mm.registry import TRANSFORMS
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
@@ -80,7 +81,7 @@ def read_rgb(
             holds pixels without a defined range.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(regular_file(path)) as image:
             if min_side is not None:
                 # Does nothing to formats but JPEG, and never enlarges.
                 image.draft(None, (min_side, min_side))

@@ -9,12 +9,24 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 
 from convmae_mm.errors import DiskError
+from convmae_mm.files import regular_file
 
 _SUFFIX = '.part'
 
 
 class AtomicLocalBackend(LocalBackend):
-    """mmengine's writer of local files, but beside them, then in one move."""
+    """mmengine's local files, written beside their place, then moved there.
+
+    What is read must be a file: a pipe would be waited for without end.
+    """
+
+    def get(self, filepath: str | Path) -> bytes:
+        content: bytes = super().get(regular_file(filepath))
+        return content
+
+    def get_text(self, filepath: str | Path, encoding: str = 'utf-8') -> str:
+        text: str = super().get_text(regular_file(filepath), encoding)
+        return text
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes; see :func:`write_whole`."""

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.files import regular_file
 
 from .pictures import list_pictures
 from .split import held_out
@@ -237,7 +238,7 @@ def _label_suffix(stems: Sequence[str], there: Collection[str]) -> str:
 
 def _count_labels(file: Path) -> np.ndarray:
     try:
-        with Image.open(file) as image:
+        with Image.open(regular_file(file)) as image:
             values = np.asarray(image)
     except OSError as error:
         raise DataError(f'{file} is no label map: {error}') from error

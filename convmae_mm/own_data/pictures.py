@@ -12,6 +12,7 @@ from PIL import Image
 from convmae_mm.datasets.channel_statistics import channel_statistics
 from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, find_in_folder
 from convmae_mm.errors import DataError
+from convmae_mm.files import regular_file
 
 # Mean and deviation settle within a few hundred pictures, sizes too.
 LOOKED_AT = 300
@@ -84,7 +85,7 @@ def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
 
 def _size(file: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(file) as image:
+        with Image.open(regular_file(file)) as image:
             return image.size
     except OSError:
         return None  # named by whoever trains with it
