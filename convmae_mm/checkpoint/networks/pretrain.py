@@ -66,8 +66,12 @@ def _read(reader: Reader, encoder: Encoder) -> Part:
 
 
 def _expect(part: Part, encoder: Encoder) -> dict[str, Shape]:
+    # its table of positions is computed, which a file must not make large
+    small = {**part, 'num_heads': 1, 'img_size': PATCH_SIZE}
     with Outlined():
-        return shapes_of(ConvMAEPretrainDecoder(num_heads=1, **part), 'neck.')
+        shapes = shapes_of(ConvMAEPretrainDecoder(**small), 'neck.')
+    table = (1, encoder.positions, part['embed_dims'])
+    return shapes | {'neck.pos_embed': table}
 
 
 def _describe(part: Part, encoder: Encoder, options: Options) -> Part:

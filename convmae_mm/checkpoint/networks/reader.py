@@ -117,27 +117,18 @@ def shapes_of(module: nn.Module, prefix: str = '') -> dict[str, Shape]:
 class Outlined(TorchFunctionMode):
     """Modules built inside have shapes and nothing else.
 
-    They are on the ``meta`` device, and whatever would draw their numbers in
-    place is left out: torch takes half a second to find out that it has
-    nothing to do.
+    Their parameters are on the ``meta`` device, and whatever would draw
+    numbers in place is left out. Other tensors are computed as ever: torch
+    takes a second to learn how to do so without numbers.
     """
-
-    def __enter__(self) -> Outlined:
-        """Begin; not to be nested."""
-        self._device = torch.device('meta')
-        self._device.__enter__()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End."""
-        super().__exit__(*error)
-        self._device.__exit__(*error)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         """Leave out what works in place, but for what is no number."""
+        kwargs = kwargs or {}
+        if func in (torch.empty, torch.zeros, torch.ones):
+            kwargs = {**kwargs, 'device': 'meta'}
         name = getattr(func, '__name__', '')
         if name.endswith('_') and not name.endswith(('__', 'requires_grad_')):
             # by name from torch.nn.init, by place from methods
-            return args[0] if args else (kwargs or {})['tensor']
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs['tensor']
+        return func(*args, **kwargs)
