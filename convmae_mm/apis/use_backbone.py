@@ -140,6 +140,7 @@ def _exchange(model: ConfigDict, new: dict[str, Any], scope: str) -> None:
     elif not old.strides:
         _pool(model, old.channels, widths)
     else:
+        _pass_through(model, old.channels, widths)
         readers = _readers(model)
         before = copy.deepcopy(readers)
         for reader in readers:
@@ -171,6 +172,9 @@ def _measure(backbone: ConfigDict, scope: str) -> Maps:
     channels = config.get('in_channels', 3)
     with explaining(f'the old backbone {config["type"]}'), torch.no_grad():
         module = MODELS.build(config)
+        for part in module.modules():
+            if getattr(part, 'eps', None) == 0:  # torch takes it no longer
+                part.eps = 1e-5
         # in training, when some return more; two, for norms over a batch
         maps = module(torch.zeros(2, channels, height, width))
     maps = maps if isinstance(maps, Sequence) else [maps]
@@ -217,6 +221,19 @@ def _readers(model: ConfigDict) -> list[Any]:
     heads = [model[name] for name in names if model.get(name)]
     nested = [x if isinstance(x, list | tuple) else [x] for x in heads]
     return [head for several in nested for head in several]
+
+
+def _pass_through(
+    model: ConfigDict, old: tuple[int, ...], new: list[int]
+) -> None:
+    """Exchange what a neck like SSD's hands on of the maps as they are."""
+    neck, head = model.get('neck'), model.get('bbox_head')
+    outer = neck.get('out_channels') if isinstance(neck, dict) else None
+    if isinstance(outer, list | tuple) and tuple(outer[: len(old)]) == old:
+        neck.out_channels = (*new, *outer[len(old) :])
+        neck.in_channels = tuple(neck.in_channels)
+        if tuple(head.get('in_channels', ())) == tuple(outer):
+            head.in_channels = neck.out_channels
 
 
 def _replace_channels(

@@ -88,18 +88,41 @@ def test_a_classifier_of_tokens_gets_a_pooling_neck() -> None:
     assert changed.model.backbone.out_indices == (2,)
 
 
+def test_a_neck_that_hands_maps_on_tells_the_head_of_their_channels() -> None:
+    model = use_backbone(
+        shipped('mmdet', 'ssd'), 'tiny', window_block_indexes=(0,)
+    ).model
+    assert tuple(model.neck.in_channels) == TINY[1:3]
+    assert model.neck.out_channels == (*TINY[1:3], 512, 256, 256, 256)
+    assert model.bbox_head.in_channels == model.neck.out_channels
+
+
+def test_an_old_backbone_with_eps_0_is_measured() -> None:
+    """torch's batch norm has refused it for a while."""
+    config = shipped('mmdet', 'nas_fcos')
+    assert config.model.backbone.norm_cfg.eps == 0
+    changed = use_backbone(config, 'tiny', window_block_indexes=(0,))
+    assert tuple(changed.model.neck.in_channels) == TINY
+
+
+def test_backbones_that_it_cannot_stand_for() -> None:
+    with pytest.raises(ConfigError, match=r'strides \(2, 4, 8\)'):
+        use_backbone(shipped('mmseg', 'cgnet'), 'tiny')
+
+
 @pytest.mark.parametrize(
-    ('library', 'family', 'words'),
-    [
-        ('mmseg', 'cgnet', r'strides \(2, 4, 8\)'),
-        ('mmpretrain', 'simmim', 'ConvMAEPretrain'),
-    ],
+    'family',
+    'beit beitv2 cae itpn mae maskfeat mff milan mixmim simmim spark'.split(),
 )
-def test_backbones_that_it_cannot_stand_for(
-    library: str, family: str, words: str
-) -> None:
-    with pytest.raises(ConfigError, match=words):
-        use_backbone(shipped(library, family), 'tiny')
+def test_algorithms_that_mask_are_refused_in_words(family: str) -> None:
+    with pytest.raises(ConfigError, match='hands its mask .*ConvMAEPretrain'):
+        use_backbone(shipped('mmpretrain', family), 'tiny')
+
+
+def test_the_page_is_read_as_it_was_written() -> None:
+    """So that rows can be renewed one by one."""
+    text = compatibility.PAGE.read_text()
+    assert compatibility.page(compatibility.read_page(text)) == text
 
 
 def test_a_config_without_a_backbone_is_refused() -> None:
@@ -138,7 +161,13 @@ def test_training_exchanges_it_too(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('library', 'family'),
-    [('mmdet', 'retinanet'), ('mmseg', 'pspnet'), ('mmpretrain', 'convnext')],
+    [
+        *(('mmdet', 'retinanet'), ('mmseg', 'pspnet')),
+        *(('mmpretrain', 'convnext'), ('mmpretrain', 'deit')),
+        # without labels: two views, a target that follows, an online one
+        *(('mmpretrain', 'simclr'), ('mmpretrain', 'byol')),
+        *(('mmpretrain', 'mocov3'), ('mmpretrain', 'densecl')),
+    ],
 )
 def test_a_step_and_a_prediction_also_through_the_branch_of_a_gpu(
     library: str, family: str

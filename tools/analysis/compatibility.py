@@ -1,19 +1,20 @@
 """Put a ConvMAE into the families of mmdet, mmseg and mmpretrain, and try.
 
     python tools/analysis/compatibility.py --write
-    python tools/analysis/compatibility.py mmdet retinanet fcos
+    python tools/analysis/compatibility.py mmdet retinanet fcos --write
 
 One config of each folder is taken as shipped, ``use_backbone`` exchanges its
 backbone by a small ConvMAE, and a training step and a prediction run on random
 pictures: on the CPU, and once more through the branch that the libraries take
-on a GPU. ``--write`` renews ``docs/compatibility.md`` with all of them.
+on a GPU. ``--write`` renews those rows of ``docs/compatibility.md``, each as
+soon as it is known, and leaves the others as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib
-import json
 import logging
 import multiprocessing
 import re
@@ -34,16 +35,20 @@ from mmengine.registry import DefaultScope
 from convmae_mm.apis import use_backbone
 from convmae_mm.registry import MODELS
 
+# Library -> family -> step -> 'yes', or why not
+Results = dict[str, dict[str, dict[str, str]]]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'compatibility.md'
 LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')
 STEPS = ('builds', 'step', 'prediction', 'GPU branch')
-SIDES = (64, 128)  # of the pictures; the larger ones where these fail
+SIDES = (64, 128, 320)  # of the pictures; the larger ones where these fail
 QUERIES = 100  # of transformers; no more than cells of a map
 ARCH = dict(
     embed_dims=(16, 24, 32), depths=(1, 1, 2), num_heads=2, mlp_ratios=(2,) * 3
 )
-AVOIDED = 'caffe|dpool|tta|levir|cascade-rpn_r50'  # if there are others
+AVOIDED = (
+    'caffe|dpool|tta|levir|cascade-rpn_r50|fast-rcnn'  # if there are others
+)
 # Folders without models of their own, those that track through videos, and
 # those of pictures with words.
 SKIPPED = {
@@ -67,10 +72,10 @@ def families(library: str) -> dict[str, Path]:
     chosen = {}
     for place in sorted(folder.iterdir()):
         configs = sorted(
-            place.glob('*.py'),
+            place.glob('[!_]*.py'),
             key=lambda path: (
                 not re.search(r'r(esnet)?-?50', path.name),
-                bool(re.search(AVOIDED, path.name)),
+                len(re.findall(AVOIDED, path.name)),
                 len(path.name),
             ),
         )
@@ -124,6 +129,11 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
         changed = use_backbone(config, ARCH, img_size=side, **extra)
         if 'num_queries' in changed.model:
             changed.model.num_queries = QUERIES
+        if 'teacher_config' in changed.model:  # seen from the repository
+            teacher = path.parents[2] / changed.model.teacher_config
+            changed.model.update(teacher_config=str(teacher))
+        if 'teacher_ckpt' in changed.model:
+            changed.model.teacher_ckpt = None
         if 'data_preprocessor' in changed:  # as a runner does
             changed.model.setdefault(
                 'data_preprocessor', changed.data_preprocessor
@@ -143,12 +153,13 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
         state['model'].data_preprocessor.to('cpu')
 
     def step() -> None:
-        train_step(state['model'], batch(library, state['model'], side))
+        train_step(state['model'], batch(config, state['model'], side))
 
     def predict() -> None:
-        model = state['model'].eval()
+        model = state['model']
+        model.eval()  # mmdet's distillers do not return themselves
         with torch.no_grad():
-            inputs = batch(library, model, side, pictures=1)
+            inputs = batch(config, model, side, pictures=1)
             data = model.data_preprocessor(inputs, False)
             if 'SelfSup' in type(model.data_preprocessor).__name__:
                 model.extract_feat(data['inputs'][0])
@@ -176,29 +187,33 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
 
 
 def train_step(model: Any, inputs: dict[str, Any]) -> None:
-    """One step of SGD; the backbone has to learn something."""
+    """SGD; the backbone has to learn something, in the second step where a
+    head starts with zeros.
+    """
     model.train()
     data = model.data_preprocessor(inputs, True)
-    losses = model(**data, mode='loss')
-    total, _ = model.parse_losses(losses)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-    total.backward()
-    gradients = [
-        parameter.grad
-        for name, parameter in model.named_parameters()
-        if 'backbone.' in name and parameter.grad is not None
-    ]
-    if not any(bool(gradient.abs().sum() > 0) for gradient in gradients):
-        raise AssertionError('no gradient reaches the backbone')
-    if not total.isfinite():
-        raise AssertionError(f'the loss is {total.item()}')
-    optimizer.step()
+    for _ in range(2):
+        losses = model(**copy.deepcopy(data), mode='loss')
+        total, _ = model.parse_losses(losses)
+        if not total.isfinite():
+            raise AssertionError(f'the loss is {total.item()}')
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        if any(
+            'backbone.' in name and x.grad is not None and x.grad.any()
+            for name, x in model.named_parameters()
+        ):
+            return
+    raise AssertionError('no gradient reaches the backbone')
 
 
 def batch(
-    library: str, model: Any, side: int, pictures: int = 2
+    config: Config, model: Any, side: int, pictures: int = 2
 ) -> dict[str, Any]:
-    """Random pictures with all the annotations that a head may want."""
+    """Random pictures with the annotations that the config loads."""
+    library = config.default_scope
     if library == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
@@ -207,8 +222,8 @@ def batch(
             [[3, side, side]] * pictures,
             num_items=[3] * pictures,
             num_classes=2,
-            with_mask=True,
-            with_semantic=True,
+            with_mask='with_mask=True' in config.pretty_text,
+            with_semantic='with_seg=True' in config.pretty_text,
         )
     images = torch.randint(
         0, 256, (pictures, 3, side, side), dtype=torch.uint8
@@ -220,8 +235,11 @@ def batch(
 
     samples = [DataSample().set_gt_label(0) for _ in images]
     if 'SelfSup' in type(model.data_preprocessor).__name__:
-        views = images.float()
-        return {'inputs': [views, views.flip(3)], 'data_samples': samples}
+        # [2, 6]: two large crops and six small ones
+        found = re.search(r'num_views=\[([\d, ]+)\]', config.pretty_text)
+        count = sum(map(int, found[1].split(','))) if found else 2
+        views = [images.float().roll(k, 3) for k in range(count)]
+        return {'inputs': views, 'data_samples': samples}
     return {'inputs': images, 'data_samples': samples}
 
 
@@ -262,7 +280,7 @@ def examine_apart(library: str, path: Path, limit: int) -> dict[str, str]:
         process.join()
 
 
-def page(results: dict[str, dict[str, dict[str, str]]]) -> str:
+def page(results: Results) -> str:
     """The table of all families in Markdown."""
     lines = [
         '# Compatibility',
@@ -274,17 +292,31 @@ def page(results: dict[str, dict[str, dict[str, str]]]) -> str:
         'that it shows which ops are asked for and not how fast they are.',
         'Written by `python tools/analysis/compatibility.py --write`.',
     ]
-    for library, rows in results.items():
+    for library in LIBRARIES:
+        rows = results.get(library, {})
         good = sum(
             all(row.get(name) == 'yes' for name in STEPS)
             for row in rows.values()
         )
         lines += ['', f'## {library}: {good} of {len(rows)} in all four', '']
         lines += [f'| family | {" | ".join(STEPS)} |', '|' + '---|' * 5]
-        for family, row in rows.items():
+        for family, row in sorted(rows.items()):
             cells = [row.get(name, '-').replace('|', '/') for name in STEPS]
             lines.append(f'| {family} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
+
+
+def read_page(text: str) -> Results:
+    """What ``page`` wrote."""
+    results: Results = {}
+    for line in text.splitlines():
+        if title := re.match(r'## (\w+):', line):
+            rows = results.setdefault(title[1], {})
+        elif line.startswith('| ') and not line.startswith('| family '):
+            family, *cells = line[2:-2].split(' | ')
+            known = zip(STEPS, cells, strict=True)
+            rows[family] = {name: cell for name, cell in known if cell != '-'}
+    return results
 
 
 def main() -> None:
@@ -293,25 +325,22 @@ def main() -> None:
     parser.add_argument('family', nargs='*', help='folders; all by default')
     parser.add_argument('--write', action='store_true')
     parser.add_argument('--limit', type=int, default=180, help='seconds each')
-    parser.add_argument('--results', type=Path, help='JSON to go on with')
     args = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
-    results: dict[str, dict[str, dict[str, str]]] = {}
-    if args.results and args.results.exists():
-        results = json.loads(args.results.read_text())
+    results = read_page(PAGE.read_text()) if PAGE.exists() else {}
     for library in [args.library] if args.library else LIBRARIES:
         prepare(library)  # once, before processes are forked
-        known = results.setdefault(library, {})
-        for family, path in families(library).items():
-            if family in known or (args.family and family not in args.family):
-                continue
-            known[family] = examine_apart(library, path, args.limit)
-            print(library, family, path.name, known[family], flush=True)
-            if args.results:
-                args.results.write_text(json.dumps(results))
-    if args.write:
-        PAGE.write_text(page(results))
+        known = families(library)
+        unknown = set(args.family) - set(known)
+        if unknown:
+            parser.error(f'{library} has no {sorted(unknown)}: {list(known)}')
+        for family in args.family or known:
+            row = examine_apart(library, known[family], args.limit)
+            print(library, family, known[family].name, row, flush=True)
+            results.setdefault(library, {})[family] = row
+            if args.write:
+                PAGE.write_text(page(results))
 
 
 if __name__ == '__main__':
