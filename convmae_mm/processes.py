@@ -15,11 +15,32 @@ from pathlib import Path
 from .errors import DiskError, UserError
 
 LOCK_FILE = '.lock'
+# How launchers tell a process its number, and how many there are.
+LAUNCHED = {
+    'pytorch': ('RANK', 'WORLD_SIZE'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
+}
 _PR_SET_PDEATHSIG = 1
 
 
 class FolderInUseError(UserError, OSError):
     """A folder that another process is writing into."""
+
+
+def place_among(launcher: str | None) -> tuple[int, int]:
+    """The number of this process and how many there are.
+
+    Known before they talk to each other, which mmengine's own functions need.
+
+    Args:
+        launcher: Of the config; 'none' is a single process, whatever a
+            surrounding job has left in the environment.
+    """
+    if launcher not in LAUNCHED:
+        return 0, 1
+    rank, size = LAUNCHED[launcher]
+    return int(os.environ.get(rank, 0)), int(os.environ.get(size, 1))
 
 
 def die_with_parent() -> None:

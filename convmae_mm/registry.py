@@ -24,6 +24,7 @@ from mmengine.registry import (
 from mmengine.registry import Registry
 
 SCOPE = 'convmae_mm'
+LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')
 
 # mmengine resolves `_base_ = 'convmae_mm::...'` for packages listed here only,
 # and looks for the folder `.mim` beside the module named on the right.
@@ -82,3 +83,18 @@ def type_name(cfg: Any) -> str:
     if not isinstance(kind, str):
         return str(getattr(kind, '__name__', kind))
     return kind.rpartition('.')[2]
+
+
+def scope_of(cfg: Any) -> str | None:
+    """The library that a config is for; None if it does not tell.
+
+    Configs that import what they use have no ``default_scope``; there the
+    class of the model tells.
+    """
+    scope = cfg.get('default_scope')
+    if scope:
+        return str(scope)
+    kind = (cfg.get('model') or {}).get('type') or ''
+    place = kind if isinstance(kind, str) else kind.__module__
+    library = place.partition('.')[0]
+    return library if library in LIBRARIES else None

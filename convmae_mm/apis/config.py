@@ -19,7 +19,7 @@ from convmae_mm.engine.any_sizes import accept_any_sizes
 from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.engine.quiet_terminal import quiet
 from convmae_mm.errors import ConfigError
-from convmae_mm.registry import SCOPE, type_name
+from convmae_mm.registry import SCOPE, scope_of, type_name
 from convmae_mm.shipped import find_config as find_config
 
 from .guards import fit_loaders
@@ -111,7 +111,7 @@ def mend_libraries(cfg: Config) -> None:
 
     To be called before data are read, and again once the model is built.
     """
-    if cfg.get('default_scope') == 'mmdet':
+    if scope_of(cfg) == 'mmdet':
         read_coco_by_name()
     accept_any_sizes()
 

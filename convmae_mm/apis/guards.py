@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +18,11 @@ from convmae_mm.engine import (
 )
 from convmae_mm.engine.atomic_files import remove_leftovers
 from convmae_mm.engine.random_streams import seed_worker
-from convmae_mm.processes import own_folder
+from convmae_mm.processes import own_folder, place_among
 from convmae_mm.registry import type_name
 
 TRAINING_HOOKS = (FiniteTrainingHook, CheckpointMatchHook, RandomStreamsHook)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# How launchers tell a process its number.
-RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 @contextmanager
@@ -35,9 +32,7 @@ def owned_work_dir(cfg: Config) -> Iterator[None]:
     Raises:
         FolderInUseError: If one is in it.
     """
-    distributed = cfg.get('launcher', 'none') != 'none'
-    ranks = [os.environ[x] for x in RANKS if x in os.environ]
-    if distributed and ranks and ranks[0] != '0':
+    if place_among(cfg.get('launcher'))[0]:
         yield
         return
     # A log file that cannot be written is no news for each of its lines.

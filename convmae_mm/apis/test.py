@@ -14,7 +14,7 @@ from mmengine.registry import METRICS
 from convmae_mm.engine import CheckpointMatchHook
 from convmae_mm.engine.any_bands import draw_any_bands
 from convmae_mm.errors import ConfigError
-from convmae_mm.registry import type_name
+from convmae_mm.registry import scope_of, type_name
 
 from .config import build_runner, existing_checkpoint, load_config
 from .examination import examine
@@ -122,7 +122,7 @@ def testing_config(
 
 
 def _draw_into(cfg: Config, folder: Path) -> None:
-    scope = cfg.get('default_scope')
+    scope = scope_of(cfg)
     if scope not in DRAWING:
         raise ConfigError(
             f'nothing draws results of default_scope={scope!r}; it must be '
@@ -152,6 +152,6 @@ def _draw_into(cfg: Config, folder: Path) -> None:
 
 def _prediction_dump(cfg: Config, out: str | Path | None) -> DumpResults:
     """The collector of all predictions; mmdet's own compresses the masks."""
-    scope = cfg.get('default_scope')
+    scope = scope_of(cfg)
     kind = 'mmdet.DumpDetResults' if scope == 'mmdet' else 'DumpResults'
     return METRICS.build(dict(type=kind, out_file_path=str(out)))

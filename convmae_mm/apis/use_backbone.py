@@ -15,7 +15,7 @@ from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones.feature_info import FeatureInfo
 from convmae_mm.models.building import explaining
-from convmae_mm.registry import MODELS, type_name
+from convmae_mm.registry import MODELS, scope_of, type_name
 from convmae_mm.variants import STRIDES, resolve_arch
 
 # What the encoder was pretrained with, RGB.
@@ -69,7 +69,7 @@ def use_backbone(
             ConvMAE does not have.
     """
     changed = copy.deepcopy(config)
-    scope = changed.get('default_scope', 'mmengine')
+    scope = scope_of(changed) or 'mmengine'
     found = list(_with_backbone(changed.get('model', {})))
     if not found:
         raise ConfigError('model has no backbone with a type to exchange')

@@ -81,7 +81,7 @@ def check_coco(
     expected: ExpectedClasses | None = None,
     with_masks: bool = True,
     learned: bool = True,
-    needed: bool = True,
+    labelled: bool = True,
 ) -> CocoContent | None:
     """Note what is wrong with the content of a COCO file.
 
@@ -92,11 +92,14 @@ def check_coco(
         expected: The classes of the config; None if any will do.
         with_masks: Whether each annotation needs an instance mask.
         learned: Whether a class without annotations is worth a word.
-        needed: Whether a file without annotations is an error.
+        labelled: Whether annotations are needed; otherwise they are not
+            looked at, and may be missing.
 
     Returns:
         The records that have every field, or None if it is no COCO file.
     """
+    if isinstance(data, dict) and not labelled:
+        data = {**data, 'annotations': []}
     if not isinstance(data, dict) or not all(
         isinstance(data.get(name), list) for name in LISTS
     ):
@@ -129,7 +132,8 @@ def check_coco(
     _check_references(content, images, part, report)
     if expected is not None:
         _check_classes(content, expected, part, report)
-    _check_use(content, expected, learned, needed, part, report)
+    if labelled:
+        _check_use(content, expected, learned, part, report)
     sizes, total = content.sizes, len(content.annotations)
     check_boxes(content.odd, total, sizes, part, report)
     if with_masks:
@@ -354,7 +358,6 @@ def _check_use(
     content: CocoContent,
     expected: ExpectedClasses | None,
     learned: bool,
-    needed: bool,
     part: str,
     report: Report,
 ) -> None:
@@ -365,7 +368,6 @@ def _check_use(
             f'{len(content.images):,} images without a single annotation',
             'nothing can be learned or scored from it: is this the right '
             'file?',
-            severity='error' if needed else 'warning',
         )
         return
     if not learned:

@@ -9,6 +9,8 @@ from typing import Any
 from mmengine.registry import DefaultScope
 
 from convmae_mm.errors import ConfigError
+from convmae_mm.processes import place_among
+from convmae_mm.registry import scope_of
 
 from .examiner import Examiner
 from .heads import check_heads, find_heads, ignored_label
@@ -16,6 +18,7 @@ from .loading import (
     check_batches,
     check_evaluator,
     compare_splits,
+    scores,
     scores_masks,
 )
 from .report import Report
@@ -46,8 +49,9 @@ def check_config(
     """
     name = os.path.basename(str(getattr(cfg, 'filename', None) or 'config'))
     report = Report(root=name, layout='config')
-    world_size = int(os.environ.get('WORLD_SIZE', 1))
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+    _, world_size = place_among(cfg.get('launcher'))
+    scope = scope_of(cfg)
+    with DefaultScope.overwrite_default_scope(scope):
         heads = find_heads(cfg.get('model'))
         numbers = {x.num_classes for x in heads}
         reader = SplitReader(
@@ -55,7 +59,7 @@ def check_config(
             examiner or Examiner(),
             num_classes=numbers.pop() if len(numbers) == 1 else None,
             ignored=ignored_label(
-                heads if cfg.get('default_scope') == 'mmseg' else (),
+                heads if scope == 'mmseg' else (),
                 report,
                 _own_ignored(cfg),
             ),
@@ -69,7 +73,9 @@ def check_config(
                 and 'val' in read
             ):  # fmt: skip
                 continue
-            found = reader.read(split, loader, scores_masks(evaluator))
+            found = reader.read(
+                split, loader, scores_masks(evaluator), scores(evaluator)
+            )
             read[split] = found
             check_batches(found, world_size, report)
             if split != 'train':
@@ -79,7 +85,7 @@ def check_config(
             loaders = ' or '.join(f'{split}_dataloader' for split in splits)
             raise ConfigError(f'{name} has no {loaders}: nothing to examine')
         first = next(iter(read.values()))
-        check_heads(heads, first.classes, cfg.get('default_scope'), report)
+        check_heads(heads, first.classes, scope, report)
         if 'train' in read:
             for split in read.keys() - {'train'}:
                 compare_splits(read['train'], read[split], report)

@@ -24,6 +24,13 @@ def evaluators(cfg: Any) -> Iterator[Mapping[str, Any]]:
             yield part
 
 
+def scores(cfg: Any) -> bool:
+    """Whether anything is scored, rather than only written down."""
+    return cfg is None or any(
+        not x.get('format_only') for x in evaluators(cfg)
+    )
+
+
 def scores_masks(cfg: Any) -> bool:
     """Whether instance masks are among what is scored."""
     return any('segm' in _names(x.get('metric')) for x in evaluators(cfg))

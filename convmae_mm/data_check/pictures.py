@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS
+from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, TOO_LARGE
 from convmae_mm.datasets.load_multi_channel_image import (
     TIFF_EXTENSIONS,
     read_channels,
@@ -196,7 +196,10 @@ def _reason(path: str, error: Exception) -> str:
             read_any(path)
         except UndecodableImageError as clearer:
             error = clearer
-    return str(error.__cause__ or error) or type(error).__name__
+    cause = error.__cause__ or error
+    if isinstance(cause, Image.DecompressionBombError):
+        return TOO_LARGE
+    return str(cause) or type(error).__name__
 
 
 def check_listed(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from convmae_mm.datasets.image_files import endings
+
 from .examiner import Examiner
 from .label_maps import LabelRules, check_label_maps
 from .pictures import check_count, measure
@@ -18,7 +20,8 @@ from .report import Report
 class SegmentationSet:
     """One split of a segmentation set.
 
-    A picture's label map has its name and the suffix ``.png``.
+    A picture's label map has its name, one ending for all, such as ``_mask``
+    or none, and the suffix ``.png``.
 
     Args:
         part: Its name in the report.
@@ -74,11 +77,13 @@ class SegmentationSet:
         if has_images and has_maps:
             self._check_pairs(images, maps, report)
         if has_maps:
-            by_stem = {_stem(name): size for name, size in sizes.items()}
+            ends = _endings(images, maps)
+            by_stem = {_stem(k, ends[0]): size for k, size in sizes.items()}
+            stems = {x: _stem(x, ends[1]) for x in maps}
             check_label_maps(
                 maps,
                 self.label_maps,
-                {x: by_stem[_stem(x)] for x in maps if _stem(x) in by_stem},
+                {x: by_stem[y] for x, y in stems.items() if y in by_stem},
                 LabelRules(self.num_classes, self.zero_is_unlabelled),
                 part,
                 report,
@@ -111,16 +116,17 @@ class SegmentationSet:
     def _check_pairs(
         self, images: Sequence[str], maps: Sequence[str], report: Report
     ) -> None:
-        map_stems = {_stem(x) for x in maps}
-        image_stems = {_stem(x) for x in images}
+        ends = _endings(images, maps)
+        map_stems = {_stem(x, ends[1]) for x in maps}
+        image_stems = {_stem(x, ends[0]) for x in images}
         report.add(
             'label-map-missing',
             self.part,
             f'{{count}} of {len(images):,} pictures have no label map in '
             f'{self.label_maps}',
-            'a label map has the name of its picture and ends in .png; add '
-            'or rename them, or remove the pictures',
-            [x for x in images if _stem(x) not in map_stems],
+            f'a label map has the name of its picture and ends in '
+            f'{ends[1]}.png; add or rename them, or remove the pictures',
+            [x for x in images if _stem(x, ends[0]) not in map_stems],
         )
         report.add(
             'label-map-unmatched',
@@ -128,10 +134,14 @@ class SegmentationSet:
             f'{{count}} of {len(maps):,} label maps have no picture in '
             f'{self.images}, so that nothing reads them',
             'add the pictures, or remove the label maps',
-            [x for x in maps if _stem(x) not in image_stems],
+            [x for x in maps if _stem(x, ends[1]) not in image_stems],
             severity='warning',
         )
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix('').as_posix()
+def _stem(name: str, ending: str = '') -> str:
+    return PurePosixPath(name).with_suffix('').as_posix().removesuffix(ending)
+
+
+def _endings(images: Sequence[str], maps: Sequence[str]) -> tuple[str, str]:
+    return endings([_stem(x) for x in images], [_stem(x) for x in maps])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 
 from convmae_mm.registry import type_name
@@ -55,15 +56,21 @@ class Split:
 
 
 def leaves(
-    cfg: Mapping[str, Any], times: int = 1
-) -> Iterator[tuple[Mapping[str, Any], int]]:
-    """The data sets inside wrappers, and how often each is repeated."""
+    cfg: Mapping[str, Any], times: int | None = 1
+) -> Iterator[tuple[Mapping[str, Any], int | None]]:
+    """The data sets inside wrappers, and how often each is repeated.
+
+    None stands for wrappers that choose by what they find in the data.
+    """
     inner = cfg.get('datasets')
     if isinstance(inner, (list, tuple)):
         for part in inner:
             yield from leaves(part, times)
     elif isinstance(cfg.get('dataset'), Mapping):
-        yield from leaves(cfg['dataset'], times * int(cfg.get('times', 1)))
+        chooses = type_name(cfg) == 'ClassBalancedDataset'
+        repeated = int(cfg.get('times', 1)) * (times or 1)
+        unknown = chooses or times is None
+        yield from leaves(cfg['dataset'], None if unknown else repeated)
     else:
         yield cfg, times
 
@@ -91,7 +98,11 @@ class SplitReader:
         self.ignored = ignored
 
     def read(
-        self, name: str, loader: Mapping[str, Any], with_masks: bool
+        self,
+        name: str,
+        loader: Mapping[str, Any],
+        with_masks: bool,
+        scored: bool = True,
     ) -> Split:
         """Examine the data sets of a dataloader.
 
@@ -99,6 +110,7 @@ class SplitReader:
             name: Of the split.
             loader: Its part of the config.
             with_masks: Whether the evaluator scores masks.
+            scored: Whether anything is scored.
         """
         split = Split(name, loader)
         parts = list(leaves(loader['dataset']))
@@ -106,6 +118,10 @@ class SplitReader:
             part = name if len(parts) == 1 else f'{name} {index}'
             before = len(split.paths)
             if not self._check_palette(part, cfg.get('metainfo') or {}):
+                split.length = None
+                continue
+            if not _can_be_listed(cfg):
+                self.report.note(part, **{'data sets not looked into': 1})
                 split.length = None
                 continue
             try:
@@ -117,12 +133,21 @@ class SplitReader:
             if not self._note_classes(split, part, dataset, cfg):
                 split.length = None
                 continue
-            masks = with_masks or _loads_masks(cfg.get('pipeline'))
+            pipeline = cfg.get('pipeline')
+            labelled = scored
+            if name == 'train':
+                labelled = not any(
+                    type_name(x) == 'LoadEmptyAnnotations'
+                    for x in _transforms(pipeline)
+                )
+            masks = labelled and (with_masks or _loads_masks(pipeline))
             if _is_plain_coco(dataset):
                 with uncollected():
-                    self._read_coco(split, part, dataset, cfg, masks)
+                    self._read_coco(split, part, dataset, cfg, masks, labelled)
             else:
-                self._read_listed(split, part, dataset, cfg)
+                self._read_listed(split, part, dataset, cfg, labelled)
+            if times is None:
+                split.length = None
             added = len(split.paths) - before
             indices = cfg.get('indices')
             if isinstance(indices, int):
@@ -130,7 +155,7 @@ class SplitReader:
             elif indices is not None:
                 added = len(indices)
             if split.length is not None:
-                split.length += added * times
+                split.length += added * (times or 1)
         return split
 
     def _refuse(
@@ -213,6 +238,7 @@ class SplitReader:
         dataset: Any,
         cfg: Mapping[str, Any],
         with_masks: bool,
+        labelled: bool,
     ) -> None:
         report, root = self.report, Path(cfg.get('data_root') or '.')
         ann_file = Path(dataset.ann_file)
@@ -224,8 +250,6 @@ class SplitReader:
         expected = ExpectedClasses(classes)
         # pictures alone, such as COCO's test-dev: fine for predictions
         bare = split.name == 'test' and not _annotations(data)
-        if bare:
-            data = {**data, 'annotations': []}
         content = check_coco(
             data,
             part,
@@ -233,8 +257,16 @@ class SplitReader:
             expected,
             with_masks,
             learned=split.name == 'train',
-            needed=not bare,
+            labelled=labelled and not bare,
         )
+        if bare and labelled and content is not None:
+            report.add(
+                'no-annotations',
+                part,
+                f'{len(content.images):,} images without a single annotation',
+                'nothing can be scored: is this the right file?',
+                severity='warning',
+            )
         if content is None:
             return
         report.facts.pop(part)
@@ -244,7 +276,7 @@ class SplitReader:
         )
         filters = None if dataset.test_mode else dataset.filter_cfg
         pictures, objects = kept(content, classes, filters, part, report)
-        if not (pictures and objects) and not explained:
+        if not (pictures and (objects or not labelled)) and not explained:
             what = 'object' if pictures else 'picture'
             counts = report.facts[part]
             reasons = [
@@ -280,7 +312,12 @@ class SplitReader:
         check_sizes(stated, sizes, part, report)
 
     def _read_listed(
-        self, split: Split, part: str, dataset: Any, cfg: Mapping[str, Any]
+        self,
+        split: Split,
+        part: str,
+        dataset: Any,
+        cfg: Mapping[str, Any],
+        labelled: bool,
     ) -> None:
         """Any other data set, through what it lists itself."""
         if not self._check_folders(split, part, dataset):
@@ -313,8 +350,10 @@ class SplitReader:
         split.paths += paths or [''] * len(items)
         self._check_labels(split, part, items, objects)
         sizes = self._measure(paths, part, cfg)
-        if hasattr(dataset, 'seg_map_suffix') and 'seg_map_path' in items[0]:
+        if hasattr(dataset, 'seg_map_suffix'):
             self._check_suffixes(part, dataset, prefix, len(items))
+            if not labelled or 'seg_map_path' not in items[0]:
+                return
             self._check_maps(split, part, dataset, items, sizes, cfg)
 
     def _existing(
@@ -552,6 +591,18 @@ def _build_unread(cfg: Mapping[str, Any]) -> Any:
     """The data set with its paths and classes, nothing read yet."""
     settings = {**cfg, 'pipeline': [], 'lazy_init': True}
     return DATASETS.build(settings)
+
+
+def _can_be_listed(cfg: Mapping[str, Any]) -> bool:
+    """Whether a data set is one of the libraries' kind, or says what it has.
+
+    One that somebody wrote from nothing may have any form, and is left to
+    the rehearsal. A name that no registry has is for the builder to refuse.
+    """
+    kind = cfg.get('type')
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+    return not isinstance(found, type) or issubclass(found, BaseDataset)
 
 
 def _is_plain_coco(dataset: Any) -> bool:

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from convmae_mm.errors import DataError
 from convmae_mm.files import regular_file
 
-from .image_files import IMAGE_EXTENSIONS, find_in_folder
+from .image_files import IMAGE_EXTENSIONS, find_in_folder, read_list
 
 Polygon = list[float]  # x1 y1 x2 y2 ... in pixels
 
@@ -159,18 +159,38 @@ def _read_yolo(source: Path, split: str | None) -> Read:
             raise DataError(f'{source} has no {name!r}; it has {splits}')
         places = content[name]
         for place in places if isinstance(places, list) else [places]:
-            folder = _yolo_folder(root, source.parent, str(place))
-            for file in find_in_folder(folder, IMAGE_EXTENSIONS):
-                pictures.append(_read_yolo_picture(Path(file), names))
+            files = _yolo_files(root, source.parent, str(place))
+            pictures += [_read_yolo_picture(x, names) for x in files]
     return _common([x.path for x in pictures]), names, pictures
 
 
-def _yolo_folder(root: Path, beside: Path, place: str) -> Path:
+def _yolo_files(root: Path, beside: Path, place: str) -> list[Path]:
+    """Pictures of a folder, or those that a text file lists."""
     # Roboflow writes ../train/images for what lies beside the file
-    for folder in (root / place, beside / place.removeprefix('../')):
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError(f'picture folder {root / place} does not exist')
+    for found in (root / place, beside / place.removeprefix('../')):
+        if found.is_dir():
+            return [Path(x) for x in find_in_folder(found, IMAGE_EXTENSIONS)]
+        if found.is_file():
+            return _yolo_listed(found, root)
+    raise FileNotFoundError(
+        f'{root / place}, a folder of pictures or a list of them, does not '
+        'exist'
+    )
+
+
+def _yolo_listed(text: Path, root: Path) -> list[Path]:
+    # ./ is where the list is, all else what path says, or as it stands
+    files = []
+    for name in read_list(text, Path()):
+        places = [text.parent / name, root / name, Path(name)]
+        file = next((x for x in places if x.is_file()), None)
+        if file is None:
+            raise FileNotFoundError(
+                f'{text} lists {name}, which is neither in {text.parent} nor '
+                f'in {root}'
+            )
+        files.append(file)
+    return files
 
 
 def _read_yolo_picture(path: Path, names: Sequence[str]) -> Labelled:
@@ -307,8 +327,6 @@ def _picture(folder: Path, named: str, file: Path) -> Path:
 
 
 def _common(paths: Sequence[Path]) -> Path:
-    import os
-
     return Path(os.path.commonpath([x.parent for x in paths]))
 
 

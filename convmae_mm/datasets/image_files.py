@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import glob
 import os
+import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from convmae_mm.errors import ConfigError, DataError
 
@@ -20,6 +25,15 @@ IMAGE_EXTENSIONS = (
     '.tif',
     '.tiff',
     '.webp',
+)
+# OpenCV's limit: one for all that read pictures. PIL warns from the half on
+# and raises above the whole, which its own value has at a sixth of this.
+MOST_PIXELS = 1 << 30
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+TOO_LARGE = (
+    f'it has more than {MOST_PIXELS:,} pixels, the most that is read: cut it '
+    'into tiles'
 )
 
 
@@ -120,6 +134,33 @@ def find_by_pattern(
         where = f'matches {pattern!r} in {folder.absolute()}'
         found.update(_select(files, extensions, where))
     return sorted(found)
+
+
+def endings(pictures: Sequence[str], maps: Sequence[str]) -> tuple[str, str]:
+    """What follows the name that a picture and its label map share.
+
+    Args:
+        pictures: Names without suffix, such as ``7`` or ``7_image``.
+        maps: The same of label maps, such as ``7_mask``.
+
+    Returns:
+        Of the pictures and of the maps; empty if the names are the same.
+    """
+    ordered = sorted(maps)
+    if not set(ordered).isdisjoint(pictures):
+        return '', ''
+    for name in sorted(pictures, key=len, reverse=True):
+        place = bisect.bisect_left(ordered, name)
+        if place < len(ordered) and ordered[place].startswith(name):
+            return '', ordered[place].removeprefix(name)
+    return _common_ending(pictures), _common_ending(maps)
+
+
+def _common_ending(names: Sequence[str]) -> str:
+    """What all end in, from a separator on: '_mask' of 10_mask, 20_mask."""
+    ending = os.path.commonprefix([x[::-1] for x in names])[::-1]
+    found = re.search(r'[_.-].*', ending)
+    return found[0] if found else ''
 
 
 def read_list(list_file: Path, folder: Path) -> list[str]:

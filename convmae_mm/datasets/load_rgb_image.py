@@ -13,6 +13,8 @@ from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.files import regular_file
 from convmae_mm.registry import TRANSFORMS
 
+from .image_files import TOO_LARGE
+
 CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
@@ -90,6 +92,10 @@ def read_rgb(
             return np.asarray(_to_rgb(image, background))
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UndecodableImageError(
+            f'cannot decode {path}: {TOO_LARGE}'
+        ) from error
     # PIL's decoders raise OSError, SyntaxError, ValueError, EOFError,
     # struct.error, zlib.error, DecompressionBombError, ... on broken files.
     except Exception as error:

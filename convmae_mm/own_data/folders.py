@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
+from convmae_mm.datasets.image_files import endings
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.files import regular_file
 
@@ -132,6 +133,14 @@ class Labels:
             seen = [x for x in split.labels_seen if x not in left_out]
             if not seen:
                 raise DataError(f'{split.labels}: nothing is labelled')
+            if max(seen) == 0 and ignored is None and not first:
+                others = set(split.labels_seen) - {0}
+                raise DataError(
+                    f'{split.labels}: 0 is the only label'
+                    f'{" beside 255, which is ignored" if others else ""}: '
+                    'nothing but background would be learned. Write objects '
+                    'as 1, 2, ...'
+                )
             most = max(most, *seen)
             if names and most >= len(names) + first:
                 raise DataError(
@@ -191,7 +200,16 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
         for x in files
     ]
     there = {x.relative_to(labels).as_posix() for x in maps}
-    label_suffix = _label_suffix(stems, there)
+    ends = endings(
+        stems, [str(PurePosixPath(x).with_suffix('')) for x in there]
+    )
+    img_suffix = ends[0] + img_suffix
+    stems = [x.removesuffix(ends[0]) for x in stems]
+    found = (PurePosixPath(x) for x in sorted(there))
+    names = {f'{x}{ends[1]}' for x in stems}
+    label_suffix = ends[1] + next(
+        (x.suffix for x in found if str(x.with_suffix('')) in names), '.png'
+    )
     without = [x for x in stems if f'{x}{label_suffix}' not in there]
     if without:
         raise DataError(
@@ -225,15 +243,6 @@ def _one_suffix(files: Sequence[Path], folder: Path) -> str:
             'mmseg wants one suffix in a folder: convert or rename the others'
         )
     return files[0].suffix
-
-
-def _label_suffix(stems: Sequence[str], there: Collection[str]) -> str:
-    """What follows a picture's name in that of its label map."""
-    for stem in sorted(stems, key=len, reverse=True):
-        found = [x.removeprefix(stem) for x in there if x.startswith(stem)]
-        if found:
-            return min(found, key=len)
-    return '.png'
 
 
 def _count_labels(file: Path) -> np.ndarray:
