@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import wraps
 from numbers import Integral
 from reprlib import Repr
@@ -138,7 +139,18 @@ def takes(
                 given = signature.bind(*args, **kwargs).arguments
             except TypeError as error:
                 names = ', '.join(list(signature.parameters)[1:])
-                raise ConfigError(f'{owner} takes {names}: {error}') from None
+                near = [
+                    name
+                    for wrong in kwargs
+                    if wrong not in signature.parameters
+                    for name in get_close_matches(
+                        wrong, signature.parameters, 1
+                    )
+                ]
+                meant = f'; is {", ".join(near)} meant?' if near else ''
+                raise ConfigError(
+                    f'{owner} takes {names}: {error}{meant}'
+                ) from None
             for name, rule in rules.items():
                 if name not in given:
                     continue

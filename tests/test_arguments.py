@@ -37,7 +37,7 @@ def test_what_fits_is_taken() -> None:
         (dict(depth=1, sizes=24), 'sizes=24 .*divisible by 16, or a sequence'),
         (dict(depth=1, sizes='16'), "sizes='16'"),
         (dict(depth=1, kind=['mean']), "kind=.* one of 'mean', 'first'"),
-        (dict(depth=1, depht=2), 'Part takes depth, rate, .*depht'),
+        (dict(depth=1, depht=2), 'Part takes depth, rate, .*is depth meant'),
         (dict(rate=0.1), "Part takes .*'depth'"),
     ],
 )

@@ -73,6 +73,20 @@ def test_every_registered_name_resolves_by_its_scope() -> None:
 
 
 @pytest.mark.parametrize(
+    ('cfg', 'scope'),
+    [
+        (dict(default_scope='mmseg'), 'mmseg'),
+        (dict(model=dict(type='mmdet.MaskRCNN')), 'mmdet'),
+        (dict(default_scope=None, model=dict(type=Path)), None),
+        (dict(model=dict(type='MaskRCNN')), None),
+        ({}, None),
+    ],
+)
+def test_scope_of(cfg: dict, scope: str | None) -> None:
+    assert registry.scope_of(cfg) == scope
+
+
+@pytest.mark.parametrize(
     ('cfg', 'name'),
     [
         (dict(type='mmdet.FPN'), 'FPN'),

@@ -72,11 +72,15 @@ def _refuse(cfg: Config, key: str) -> None:
     first = key.partition('.')[0]
     settings = dict(_leaves(cfg._cfg_dict))
     if first not in cfg:
-        places = [x for x in settings if x.split('.')[-1] == key]
-        hint = f'; is {_list(places)} meant?' if places else ''
+        read = [x for x in settings if x.split('.')[0] in READ_KEYS]
+        names = {x.split('.')[-1] for x in read} | READ_KEYS
+        like = [key] if key in names else difflib.get_close_matches(key, names)
+        places = [x for name in like for x in (*read, *READ_KEYS - set(read))
+                  if x.split('.')[-1] == name]  # fmt: skip
+        hint = f'is {_list(places)} meant? ' if places else ''
         raise ConfigError(
-            f'--cfg-options {key}: nothing reads this key{hint} '
-            f'The config has {sorted(cfg)}'
+            f'--cfg-options {key}: nothing reads this key; {hint}The config '
+            f'has {sorted(READ_KEYS & set(cfg))}'
         )
     values = [settings[x] for x in {first, key} if x in settings]
     places = [

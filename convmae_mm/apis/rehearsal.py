@@ -1,4 +1,4 @@
-"""One training batch and two of validation, before the first step.
+"""One training batch and two of validation or test, before the first step.
 
 What would end a training after its first epoch ends it here: pictures of sizes
 that fit no batch, a last batch of one, annotations that an evaluator cannot
@@ -10,20 +10,25 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 import logging
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
-from mmengine.runner import Runner, ValLoop, autocast
+from mmengine.registry import DATA_SAMPLERS
+from mmengine.runner import Runner, TestLoop, ValLoop, autocast
+from torch.utils.data import BatchSampler
 
 from convmae_mm.data_check.pictures import header_size
 from convmae_mm.errors import ConfigError, DataError, UserError
@@ -32,6 +37,7 @@ from convmae_mm.errors import ConfigError, DataError, UserError
 NUM_CANDIDATES = 64
 # Without a GPU a batch is cut to this many: seconds, and sizes still differ.
 MOST_ON_CPU = 4
+PLAIN_SAMPLERS = (DefaultSampler, InfiniteSampler)
 # Words of the libraries, and what helps.
 REMEDIES = {
     'more than 1 value per channel': 'BatchNorm needs two: set '
@@ -81,19 +87,43 @@ class Rehearsal(Hook):
         )
 
 
+class TestRehearsal(Hook):
+    """Try the two batches of a test whose pictures differ most in size.
+
+    A test of hours would meet at its end what the evaluator cannot read.
+    """
+
+    def before_test(self, runner: Runner) -> None:
+        """Do it, unless the test is hardly longer.
+
+        Raises:
+            RehearsalError: If something fails.
+        """
+        loop = runner.test_loop
+        if type(loop) is not TestLoop:
+            return
+        wrapped = is_model_wrapper(runner.model)
+        model = runner.model.module if wrapped else runner.model
+        with _unchanged(), _quiet(), torch.no_grad():
+            _rehearse_scoring(loop, model, 'test', 'a test of two batches')
+
+
 def _rehearse_training(runner: Runner, model: Any) -> None:
     if getattr(type(model), 'train_step', None) is not BaseModel.train_step:
         return  # a training of its own kind, with several losses or optimisers
     loader = runner.train_dataloader
     dataset, batch = loader.dataset, _batch_size(loader)
     sizes = [_at_once(batch)]
+    drawn = _drawn(runner, dataset, batch)
     each = math.ceil(len(dataset) / get_world_size())
     endless = 'Infinite' in type(loader.sampler).__name__
-    if not (endless or loader.drop_last) and each % batch == 1 < each:
-        sizes.append(1)
+    plain = type(loader.batch_sampler) is BatchSampler and not drawn
+    if plain and not (endless or loader.drop_last):
+        if each % batch == 1 < each:
+            sizes.append(1)
     model.train()
     for size in sizes:
-        indices = most_different(dataset, size)
+        indices = drawn or most_different(dataset, size)
         rest = f' (the last of an epoch of {each:,})' if size < batch else ''
         what = f'a training batch of {size}{rest}'
         with _told(what, 'train', dataset, indices), _same_pipelines(dataset):
@@ -110,30 +140,60 @@ def _rehearse_training(runner: Runner, model: Any) -> None:
                 )
 
 
+def _drawn(runner: Runner, dataset: Any, batch: int) -> list[int]:
+    """A batch as a sampler of its own kind draws it; empty for plain ones.
+
+    Such as pictures with and without labels in a stated proportion. The
+    sampler of the training itself is left where it is.
+    """
+    cfg = (runner.cfg.get('train_dataloader') or {}).get('sampler')
+    sampler = runner.train_dataloader.sampler
+    if type(sampler) in PLAIN_SAMPLERS or not isinstance(cfg, Mapping):
+        return []
+    again = DATA_SAMPLERS.build(
+        dict(cfg), default_args=dict(dataset=dataset, seed=0)
+    )
+    return [int(x) for x in itertools.islice(iter(again), batch)]
+
+
 def _rehearse_validation(runner: Runner, model: Any) -> None:
-    loop = runner.val_loop
-    if type(loop) is not ValLoop:
+    if type(runner.val_loop) is not ValLoop:
         return
+    what = 'a validation of two batches'
+    _rehearse_scoring(
+        runner.val_loop, model, 'val', what, partial(_check_watched, runner)
+    )
+
+
+def _rehearse_scoring(
+    loop: Any,
+    model: Any,
+    split: str,
+    what: str,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:
+    """Score two batches, and ask for the scores; the evaluator forgets."""
     loader = loop.dataloader
     dataset, batch = loader.dataset, _at_once(_batch_size(loader))
     model.eval()
     indices = most_different(dataset, 2 * batch)
     with (
-        _told('a validation of two batches', 'val', dataset, indices),
+        _told(what, split, dataset, indices),
         _same_pipelines(dataset),
         autocast(enabled=loop.fp16),
     ):
         for start in range(0, len(indices), batch):
             part = indices[start : start + batch]
             data = loader.collate_fn([dataset[i] for i in part])
-            found = model.val_step(data)
+            found = getattr(model, f'{split}_step')(data)
             loop.evaluator.process(data_samples=found, data_batch=data)
         try:
             scores = loop.evaluator.evaluate(len(indices))
         finally:
             for metric in loop.evaluator.metrics:
                 metric.results.clear()
-        _check_watched(runner, scores)
+        if check is not None:
+            check(scores)
 
 
 def _check_watched(runner: Runner, scores: Mapping[str, Any]) -> None:

@@ -17,9 +17,10 @@ from convmae_mm.errors import ConfigError
 from convmae_mm.registry import scope_of, type_name
 
 from .config import build_runner, existing_checkpoint, load_config
-from .examination import examine
+from .examination import examine, keep_in_log
 from .last_words import tell_test
 from .options import TestingOptions
+from .rehearsal import TestRehearsal
 
 # How each library draws: its hook, that draws every test image, and the
 # visualizer that knows its predictions.
@@ -75,12 +76,15 @@ def run_test(
         ConfigError: If ``out`` has another suffix.
         CheckpointError: If the checkpoint does not fit the model.
         ExaminationError: If it would score wrongly.
+        RehearsalError: If a trial of two batches fails.
     """
     suffix = Path(TestingOptions(out=out).out or '').suffix
-    if check:
-        examine(cfg, ('test',))
+    told = examine(cfg, ('test',)) if check else []
     runner = build_runner(cfg)
+    keep_in_log(runner.logger, told)
     runner.register_hook(CheckpointMatchHook(least_share=1))
+    if check:
+        runner.register_hook(TestRehearsal(), priority='VERY_HIGH')
     if suffix == '.pkl':
         runner.test_evaluator.metrics.append(_prediction_dump(cfg, out))
     scores: dict[str, float] = runner.test()

@@ -24,7 +24,7 @@ from .config import (
     has_accelerator,
     load_config,
 )
-from .examination import examine
+from .examination import examine, keep_in_log
 from .guards import add_guards, owned_work_dir, use_safe_checkpoints
 from .last_words import tell_training
 from .options import LOGS, TrainingOptions
@@ -64,10 +64,11 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
     Raises:
         ExaminationError: If it would train wrongly.
     """
-    if check:
-        examine(cfg, ('train', 'val') if cfg.get('val_cfg') else ('train',))
+    splits = ('train', 'val') if cfg.get('val_cfg') else ('train',)
+    told = examine(cfg, splits) if check else []
     with owned_work_dir(cfg):
         runner = build_runner(cfg)
+        keep_in_log(runner.logger, told)
         add_guards(runner)
         drop_single_pictures(runner)
         if check and 'runner_type' not in cfg:

@@ -41,6 +41,8 @@ def cfg() -> Config:
         ({'data.batch_size': 2}, 'train_dataloader.batch_size'),
         ({'max_epochs': 5}, 'is train_cfg.max_epochs meant'),
         ({'batch_size': 5}, 'is .*train_dataloader.batch_size meant'),
+        ({'max_iters': 5}, 'is train_cfg.max_epochs meant'),
+        ({'img_sizes': 5}, 'is model.backbone.img_size meant'),
         ({'nope.x': 1}, 'nothing reads this key'),
     ],
     ids=str,

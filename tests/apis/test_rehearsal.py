@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import DATA_SAMPLERS, HOOKS
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -21,6 +23,7 @@ from convmae_mm.apis.rehearsal import (
     Rehearsal,
     RehearsalError,
     _check_watched,
+    _drawn,
     most_different,
 )
 from convmae_mm.errors import ConfigError
@@ -198,6 +201,57 @@ def test_the_examination_comes_before_it_and_both_can_be_left_out(config):
         train(config, 'x', cfg_options=overrides)
     with pytest.raises(AssertionError, match='the first step has begun'):
         train(config, 'y', cfg_options=overrides, check=False)
+
+
+def test_what_the_examination_says_is_in_the_log_of_the_run(config):
+    train(config, 'x', cfg_options={'train_cfg.max_epochs': 1})
+    (log,) = (config.parent / 'x').glob('*/*.log')
+    assert log.read_text().count('train: 9 pictures kept') == 1
+
+
+def test_a_test_is_rehearsed(config):
+    train(config, 'x', cfg_options={'train_cfg.max_epochs': 1})
+    tested = {
+        'test_cfg': dict(type='TestLoop'),
+        'test_evaluator': dict(type='Accuracy', topk=(1, 5)),
+        'test_dataloader': Config.fromfile(config).val_dataloader.to_dict(),
+        'custom_hooks': [dict(type='NoTestStep')],
+    }
+    options: dict[str, Any] = dict(work_dir=config.parent / 'y')
+    weights = config.parent / 'x' / 'epoch_1.pth'
+    with pytest.raises(RehearsalError, match='test: a test of two batches'):
+        apis.test(config, weights, cfg_options=tested, **options)
+    with pytest.raises(AssertionError, match='the first step has begun'):
+        apis.test(config, weights, cfg_options=tested, check=False, **options)
+
+
+@HOOKS.register_module()
+class NoTestStep(Hook):
+    """Fails where a test begins."""
+
+    def before_test_iter(self, runner: Runner, **batch: Any) -> None:
+        raise AssertionError('the first step has begun')
+
+
+def test_batches_of_other_samplers_are_as_they_draw_them():
+    """Such as some pictures with labels and some without."""
+
+    @DATA_SAMPLERS.register_module(force=True)
+    class InPairs:
+        def __init__(self, dataset: Any, seed: int, step: int) -> None:
+            self.order = range(0, len(dataset), step)
+
+        def __iter__(self) -> Any:
+            return iter(self.order)
+
+    dataset = list(range(9))
+    cfg = dict(train_dataloader=dict(sampler=dict(type='InPairs', step=4)))
+    used = InPairs(dataset, 0, 2)
+    loader = SimpleNamespace(sampler=used)
+    runner: Any = SimpleNamespace(cfg=cfg, train_dataloader=loader)
+    assert _drawn(runner, dataset, 3) == [0, 4, 8]
+    loader.sampler = DefaultSampler(dataset)
+    assert _drawn(runner, dataset, 3) == []
 
 
 def test_a_failed_rehearsal_restores_everything(config):

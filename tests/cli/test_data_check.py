@@ -78,6 +78,22 @@ def test_label_maps_of_ones_own(root, capsys):
     assert codes(told(capsys, *zero)) == []
 
 
+@pytest.mark.parametrize(
+    ('picture', 'label'),
+    [('', '_mask'), ('_leftImg8bit', '_gtFine_labelIds'), ('_x', '_x_m')],
+)
+def test_endings_of_label_maps(root, capsys, picture, label):
+    for folder, ending in (('my img', picture), ('labels', label)):
+        for file in (root / folder).iterdir():
+            file.rename(file.with_stem(file.stem + ending))
+    options = (root, '--images', 'my img', '--label-maps', 'labels')
+    assert codes(told(capsys, *options)) == []
+    (root / 'labels' / f'b{label}.png').unlink()
+    report = told(capsys, *options)
+    assert codes(report) == ['label-map-missing']
+    assert report['faults'][0]['examples'] == [f'b{picture}.jpg']
+
+
 def test_labels_from_1_on_are_recognised(root, capsys):
     for file in (root / 'labels').iterdir():
         Image.fromarray(np.array(Image.open(file)) + 1).save(file)

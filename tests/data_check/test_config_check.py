@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 from PIL import Image
 
 from convmae_mm.data_check import Examiner, Report, check_config
@@ -925,3 +927,84 @@ def test_a_data_set_that_only_it_can_read(sound, tmp_path):
     assert report.faults[0].examples == ("'dog'",)
     (root / 'JPEGImages/1.jpg').unlink()
     assert 'image-missing' in [x.code for x in checked(cfg).faults]
+
+
+@DATASETS.register_module()
+class FromNothing(torch.utils.data.Dataset):
+    """A data set that somebody wrote without the libraries' base class."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def test_a_data_set_of_its_own_kind_is_left_alone(sound, tmp_path):
+    cfg = changed(
+        'det',
+        put('train_dataloader.dataset', dict(type='FromNothing', number=3)),
+        sound,
+        tmp_path,
+    )
+    report = checked(cfg)
+    assert report.faults == []
+    assert report.facts['train'] == {'data sets not looked into': 1}
+
+
+def unlabelled(data: dict[str, Any]) -> None:
+    del data['annotations']
+
+
+@pytest.mark.parametrize('scored', [True, False])
+def test_what_is_only_written_down_needs_no_annotations(
+    scored, sound, tmp_path
+):
+    cfg = changed('det', edit('val', unlabelled), sound, tmp_path)
+    cfg['val_evaluator']['format_only'] = not scored
+    assert bool(checked(cfg).num_errors) == scored
+
+
+def test_pictures_beside_labelled_ones_need_no_annotations(sound, tmp_path):
+    """As a semi-supervised training has them."""
+    cfg = changed('det', edit('val', unlabelled), sound, tmp_path)
+    labelled = cfg['train_dataloader']['dataset']
+    other = copy.deepcopy(labelled)
+    other.update(ann_file='val.json', data_prefix=dict(img='val/'))
+    other['filter_cfg'] = dict(filter_empty_gt=False)
+    other['pipeline'] = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadEmptyAnnotations'),
+    ]
+    both = dict(type='ConcatDataset', datasets=[labelled, other])
+    cfg['train_dataloader']['dataset'] = both
+    cfg = {k: v for k, v in cfg.items() if not k.startswith('val_')}
+    report = check_config(
+        Config(cfg), ['train'], Examiner(progress=False, decode=False)
+    )
+    assert report.faults == []
+    assert report.facts['train 2']['pictures kept'] == 4
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable'),
+    [
+        ('pytorch', 'WORLD_SIZE'),
+        ('slurm', 'SLURM_NTASKS'),
+        ('mpi', 'OMPI_COMM_WORLD_SIZE'),
+        ('none', None),
+    ],
+)
+def test_batches_are_counted_for_all_processes(
+    launcher, variable, sound, tmp_path, monkeypatch
+):
+    """A job's variables mean nothing to a process that starts alone."""
+    for name in ('WORLD_SIZE', 'SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE'):
+        monkeypatch.setenv(name, '4' if variable in (name, None) else '1')
+    cfg = changed('det', put('launcher', launcher), sound, tmp_path)
+    cfg['train_dataloader']['drop_last'] = True
+    found = {x.code for x in checked(cfg).faults}
+    assert ('no-batch' in found) == (launcher != 'none')

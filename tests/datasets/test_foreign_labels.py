@@ -51,6 +51,23 @@ def test_boxes_and_polygons_of_yolo(yolo: Path) -> None:
     assert len(to_coco('yolo', yolo)[0]['images']) == 3
 
 
+@pytest.mark.parametrize('beside', ['', './train/', 'train/'])
+def test_a_list_of_pictures_of_yolo(yolo: Path, beside: str) -> None:
+    """As ultralytics takes it, relative to the list or to ``path``."""
+    inside = beside == ''
+    text = yolo / 'train/list.txt' if inside else yolo / 'list.txt'
+    text.write_text(f'{beside}images/a.jpg\n\n')
+    (yolo / 'data.yaml').write_text(
+        f'path: .\ntrain: {text.relative_to(yolo)}\nnames: [cat, dog]\n'
+    )
+    content, _ = to_coco('yolo', yolo)
+    assert len(content['images']) == 1
+    assert len(content['annotations']) == 2
+    text.write_text('images/nowhere.jpg\n')
+    with pytest.raises(FileNotFoundError, match='lists images/nowhere'):
+        to_coco('yolo', yolo)
+
+
 @pytest.mark.parametrize(
     ('line', 'said'),
     [

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from convmae_mm.data_check import Examiner, Report
+from convmae_mm.data_check.pictures import header_size, measure
 from convmae_mm.datasets import LoadRGBImage, UndecodableImageError
 from convmae_mm.datasets.load_rgb_image import read_rgb
 
@@ -111,6 +118,35 @@ def test_bad_files_are_named(tmp_path, name, content):
         path.write_bytes(content)
     with pytest.raises(UndecodableImageError, match=name):
         read_rgb(str(path))
+
+
+def claim(path: Path, width: int, height: int) -> Path:
+    """The header of a PNG, which is all that its size is read from."""
+    body = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n'
+        + struct.pack('>I', 13)
+        + body
+        + struct.pack('>I', zlib.crc32(body))
+        + struct.pack('>I', 0)
+        + b'IDAT'
+        + struct.pack('>I', zlib.crc32(b'IDAT'))
+    )
+    return path
+
+
+def test_one_limit_for_all_that_read_pictures(tmp_path):
+    """PIL alone stops at 179 megapixels, OpenCV at 2**30 pixels."""
+    large = claim(tmp_path / 'large.png', 20000, 20000)
+    assert header_size(str(large)) == (20000, 20000)
+    claim(large, 1 << 15, (1 << 15) + 1)
+    with pytest.raises(UndecodableImageError, match='cut it into tiles'):
+        read_rgb(str(large))
+    with pytest.raises(cv2.error, match='MAX_IMAGE_PIXELS'):
+        cv2.imread(str(large))
+    report = Report('', '')
+    measure(tmp_path, ['large.png'], 'x', report, Examiner(progress=False))
+    assert 'cut it into tiles' in report.faults[0].line
 
 
 def test_transform_gives_what_mm_pipelines_expect(tmp_path):

@@ -193,6 +193,35 @@ def test_faults_of_a_file_are_told_in_one_line(
     assert not out.exists()
 
 
+def test_masks_of_0_and_255_teach_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    for file in labels.iterdir():
+        values = np.asarray(Image.open(file)) == 1
+        Image.fromarray(values.astype(np.uint8) * 255).save(file)
+    out = tmp_path / 'segmentor.py'
+    options = ['--images', images, '--labels', labels, '--out', out]
+    assert main(['new', 'segmentor', *map(str, options)]) == 1
+    assert '0 is the only label beside 255' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_pictures_with_an_ending_of_their_own(tmp_path: Path) -> None:
+    """As in Cityscapes; each map belongs to its picture."""
+    images, labels = write_label_maps(tmp_path)
+    for file in images.iterdir():
+        file.rename(file.with_stem(f'{file.stem}_leftImg8bit'))
+    cfg = new(
+        tmp_path,
+        'segmentor',
+        *('--images', images, '--labels', labels, '--ignore-label', 11),
+    )
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.img_suffix == '_leftImg8bit.png'
+    assert dataset.seg_map_suffix == '_L.png'
+
+
 def test_label_out_of_range(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
