@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     Future,
     ThreadPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from convmae_mm.engine.hooks.progress_line import (
     format_duration,
 )
 from convmae_mm.errors import ConfigError, UserError
+from convmae_mm.processes import own_folder
 from convmae_mm.report.scalars import SCORES_FILE, read_scores
 from convmae_mm.version import __version__
 
@@ -32,7 +31,6 @@ from .steps import Step
 from .summary import Plan, count_cores
 
 LOGS = 'logs'
-_LOCK = '.lock'
 
 
 class _Clock:
@@ -97,8 +95,7 @@ class Pipeline:
             UserError: If a step fails, or another demo is at work in the
                 folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with own_folder(self.folder):
             plan.write(self.folder)
             with ThreadPoolExecutor(self.jobs) as pool:
                 try:
@@ -266,16 +263,3 @@ class Pipeline:
             f'The whole log: {self._log_file(step)}\n'
             'The same command continues from here.'
         )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep a second demo out of the folder while this one is at work."""
-        with (self.folder / _LOCK).open('w') as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f'another demo is at work in {self.folder}; wait for it '
-                    'or choose another --work-dir'
-                ) from None
-            yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import statistics
 import tempfile
@@ -17,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from convmae_mm.apis.load import RUN_FILE, find_checkpoint
+from convmae_mm.engine.atomic_files import write_whole
 from convmae_mm.engine.hooks.progress_line import (
     ProgressLine,
     format_duration,
 )
-from convmae_mm.errors import ConfigError, UserError
+from convmae_mm.errors import ConfigError
+from convmae_mm.processes import own_folder
 
 from .configs import Wishes
 from .data import Data, Pictures
@@ -102,9 +103,8 @@ class RunFile:
     def update(self, **values: Any) -> None:
         """Write what is new; the file is whole at any moment."""
         self.content.update(values)
-        part = self.path.with_suffix('.part')
-        part.write_text(json.dumps(self.content, indent=1), 'utf-8')
-        part.replace(self.path)
+        text = json.dumps(self.content, indent=1)
+        write_whole(self.path, text.encode())
 
     @property
     def steps(self) -> dict[str, Any]:
@@ -134,8 +134,7 @@ def run(order: Run, console: Console | None = None) -> RunFile:
     if order.pictures is not None:
         order.pictures.check()
     order.data.check()
-    order.work_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(order.work_dir):
+    with own_folder(order.work_dir):
         record = RunFile(order.work_dir)
         _check_same(order, record)
         record.update(key=order.key(), task=order.data.task)
@@ -377,16 +376,3 @@ def _check_same(order: Run, record: RunFile) -> None:
         f'{order.work_dir} holds a run with other {" and ".join(changed)}, '
         f'such as {old.get(changed[0])}: choose another --work-dir'
     )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / '.lock').open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f'another run is at work in {folder}: choose another '
-                '--work-dir'
-            ) from error
-        yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 from PIL import Image
+
+from convmae_mm.engine.atomic_files import write_whole
 
 from .drawing import draw_label_map, draw_objects, label_colours
 from .objects import Objects
@@ -244,10 +245,7 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file that is either the old one or whole, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
+    write_whole(path, text.encode())
     return path
 
 

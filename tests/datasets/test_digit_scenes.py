@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from colorsys import rgb_to_hsv
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
+from sessions import members, wait_for
 
 from convmae_mm.datasets.digit_scenes import (
     CLASSES,
@@ -31,6 +34,7 @@ from convmae_mm.datasets.digit_scenes.rendering import (
     sample_colour,
 )
 from convmae_mm.datasets.digit_scenes.sources import PHOTOS, load_sources
+from convmae_mm.processes import LOCK_FILE, FolderInUseError, own_folder
 
 SETTINGS = {
     'train': 60,
@@ -55,7 +59,7 @@ def digest(root: Path) -> dict[str, str]:
             file.read_bytes()
         ).hexdigest()
         for file in sorted(root.rglob('*'))
-        if file.is_file()
+        if file.is_file() and file.name != LOCK_FILE
     }
 
 
@@ -243,10 +247,41 @@ def test_seed_and_index_decide_the_pictures(root, tmp_path):
 
 
 def test_complete_data_set_is_left_alone(root):
-    before = {file: file.stat().st_mtime_ns for file in root.rglob('*')}
+    def times() -> dict[Path, int]:
+        files = {*root.rglob('*')} - {root / LOCK_FILE}
+        return {file: file.stat().st_mtime_ns for file in files}
+
+    before = times()
     assert generate_digit_scenes(root, **SETTINGS) is False
-    after = {file: file.stat().st_mtime_ns for file in root.rglob('*')}
-    assert before == after
+    assert times() == before
+
+
+def test_two_in_one_folder_are_refused(tmp_path):
+    with own_folder(tmp_path):
+        with pytest.raises(FolderInUseError, match='is in use by process'):
+            generate_digit_scenes(tmp_path, **SETTINGS)
+        assert [x.name for x in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+@pytest.mark.slow
+def test_workers_end_with_their_killed_leader(tmp_path):
+    words = ['digit-scenes', '--out', str(tmp_path / 'data'), '--train', '900']
+    code = f'from convmae_mm.cli import main; main({words})'
+    leader = subprocess.Popen(
+        [sys.executable, '-c', code],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # the tracker of semaphores and two workers
+    wait_for(lambda: len(members(leader.pid)) == 4, 'no workers')
+    leader.kill()
+    leader.wait()
+    wait_for(lambda: not members(leader.pid), 'workers are left')
+    small = SETTINGS | {'train': 2, 'val': 1}
+    assert generate_digit_scenes(
+        tmp_path / 'data', **small, overwrite=True, workers=1
+    )
 
 
 def test_other_settings_are_refused_then_replaced(tmp_path):
@@ -270,7 +305,8 @@ def test_folders_of_others_are_never_replaced(tmp_path, overwrite):
     (tmp_path / 'images').mkdir()
     with pytest.raises(FileExistsError, match='already holds images'):
         generate_digit_scenes(tmp_path, **SETTINGS, overwrite=overwrite)
-    assert list(tmp_path.rglob('*')) == [tmp_path / 'images']
+    found = {*tmp_path.rglob('*')} - {tmp_path / LOCK_FILE}
+    assert found == {tmp_path / 'images'}
 
 
 def test_interrupted_run_continues(root, tmp_path, monkeypatch):

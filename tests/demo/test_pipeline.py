@@ -190,7 +190,7 @@ def test_a_training_without_its_last_score_is_tested(tmp_path, commands):
 def test_two_demos_do_not_share_a_folder(tmp_path, commands):
     with (tmp_path / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='another demo is at work'):
+        with pytest.raises(UserError, match='is in use by process'):
             _run(tmp_path, _steps())
     assert commands.calls == []
     _run(tmp_path, _steps())

@@ -22,7 +22,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from convmae_mm.engine.atomic_files import remove_leftovers
 from convmae_mm.errors import ConfigError
+from convmae_mm.processes import die_with_parent, own_folder
 
 from .composition import compose_scene
 from .settings import DigitScenesSettings
@@ -90,6 +92,11 @@ def _shards(root: Path, settings: DigitScenesSettings) -> list[_Shard]:
     return shards
 
 
+def _start_worker() -> None:
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _run(shards: list[_Shard], workers: int) -> Iterator[int]:
     """Make the shards; yield how many scenes each finished one held."""
     if workers == 1:
@@ -101,8 +108,7 @@ def _run(shards: list[_Shard], workers: int) -> Iterator[int]:
     with ProcessPoolExecutor(
         workers,
         mp_context=context,
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_start_worker,
     ) as pool:
         futures = [pool.submit(_make_shard, shard) for shard in shards]
         try:
@@ -245,6 +251,7 @@ def generate_digit_scenes(
 
     Raises:
         FileExistsError: ``root`` holds something else.
+        FolderInUseError: another process writes into it.
         ConfigError: a setting is out of range.
     """
     if workers < 1:
@@ -252,7 +259,18 @@ def generate_digit_scenes(
     settings = DigitScenesSettings(
         train, val, (size[0], size[1]), seed, crop_size, crops_per_scene
     )
-    root = Path(root)
+    with own_folder(root):
+        remove_leftovers(Path(root))
+        return _generate(Path(root), settings, workers, overwrite, progress)
+
+
+def _generate(
+    root: Path,
+    settings: DigitScenesSettings,
+    workers: int,
+    overwrite: bool,
+    progress: bool,
+) -> bool:
     if not _prepare(root, settings, overwrite):
         return False
     shards = _shards(root, settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from convmae_mm.engine.atomic_files import write_whole
 
 from .composition import Scene
 from .sources import CLASSES
@@ -22,10 +23,7 @@ _JPEG = {'format': 'JPEG', 'quality': 92}
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file that is either complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(content) + '\n', encoding='utf-8')
-    os.replace(partial, path)
+    write_whole(path, (json.dumps(content) + '\n').encode())
 
 
 def _save(array: np.ndarray, path: Path, **options: Any) -> None:
