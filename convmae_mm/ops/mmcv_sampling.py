@@ -38,6 +38,7 @@ def _convolve(
         )
     )
     offset = _as_mmcv_reads(offset, rows, columns)
+    offset = _hold_outside(offset, x, weight, geometry)
     if mask is not None:
         mask = _as_mmcv_reads(at_least_float32(mask), rows, columns)
     bias = None if bias is None else at_least_float32(bias)
@@ -59,6 +60,31 @@ def _as_mmcv_reads(places: Tensor, rows: int, columns: int) -> Tensor:
         )
     wanted = places.flatten()[: batch * channels * rows * columns]
     return wanted.view(batch, channels, rows, columns)
+
+
+def _hold_outside(
+    offset: Tensor, x: Tensor, weight: Tensor, geometry: dict[str, Any]
+) -> Tensor:
+    """No gradient for offsets that lead to the row -1 or further out.
+
+    torchvision has one at -1 itself, where padding puts the first row while
+    offsets are still zeros, and mmcv has none.
+    """
+    places = offset.unflatten(1, (-1, *weight.shape[2:], 2))
+    outside = offset.new_zeros((), dtype=torch.bool)
+    for axis in (0, 1):
+        first, step, dilation = (
+            geometry[name][axis] for name in ('padding', 'stride', 'dilation')
+        )
+        taps = torch.arange(weight.shape[2 + axis], device=x.device) * dilation
+        cells = torch.arange(offset.shape[2 + axis], device=x.device) * step
+        # (kH, 1, h, 1) of rows, (kW, 1, w) of columns
+        grid = taps[:, None] + cells - first
+        grid = grid[:, None, :, None] if axis == 0 else grid[:, None]
+        place = places[..., axis, :, :] + grid
+        outside = outside | (place <= -1) | (place >= x.shape[2 + axis])
+    held = torch.where(outside.unsqueeze(4), places.detach(), places)
+    return held.view_as(offset)
 
 
 def _geometry(arguments: dict[str, Any]) -> dict[str, Any]:
