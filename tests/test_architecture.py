@@ -69,8 +69,8 @@ ORDER = (
         'shipped',
     ),
     *('environment', 'ops', 'layers', 'models', 'checkpoint', 'engine'),
-    *('datasets', 'data_check', 'apis', 'predict', 'report', 'demo'),
-    *('own_data', 'cli'),
+    *('datasets', 'data_check', 'apis', 'predict', 'report', 'own_data'),
+    *('demo', 'cli'),
 )
 
 

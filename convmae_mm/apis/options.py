@@ -23,6 +23,7 @@ LOGS = {
     'wandb': 'WandbVisBackend',
     'mlflow': 'MLflowVisBackend',
 }
+LOG_HELP = 'tell the curves to this too, besides the files of the run'
 OUT_SUFFIXES = ('.json', '.pkl')
 
 
@@ -110,7 +111,7 @@ class TrainingOptions(RunOptions):
     )
     log: str | None = option(
         None,
-        'tell the curves to this too, besides the files of the run',
+        LOG_HELP,
         choices=tuple(LOGS),
     )
 

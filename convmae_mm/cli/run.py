@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from convmae_mm.apis.options import LOG_HELP, LOGS
 from convmae_mm.errors import ConfigError
 
 from ._new import (
@@ -54,31 +55,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='train once more without any weights, for comparison',
     )
+    how.add_argument('--log', choices=tuple(LOGS), help=LOG_HELP)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run what the options name."""
     from convmae_mm.own_data.data import Pictures, data_from_options
     from convmae_mm.own_data.new import wishes_from_options
-    from convmae_mm.own_data.run import Run, run
+    from convmae_mm.own_data.order import Run
+    from convmae_mm.own_data.run import run
 
     options = vars(args)
     named = [x for x in LABELS if options[x] is not None]
-    if len(named) != 1:
+    if not named:
         raise ConfigError(
-            'name your labels by one of --coco FILE for a detector, --labels '
-            'DIR for a segmentor, --folders DIR for a classifier; got '
-            f'{" and ".join(f"--{x}" for x in named) or "none"}'
+            'name your labels: --coco FILE for a detector, --labels DIR for '
+            'a segmentor, --folders DIR for a classifier'
         )
     run(
         Run(
-            data=data_from_options(LABELS[named[0]], options),
+            tasks=tuple(data_from_options(LABELS[x], options) for x in named),
             pictures=args.pictures and Pictures(args.pictures),
             work_dir=args.work_dir,
             wishes=wishes_from_options(options),
             weights=args.weights,
             minutes=args.minutes,
             compare_scratch=args.compare_scratch,
+            log=args.log,
         )
     )
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 from collections.abc import Sequence
 from os import PathLike
@@ -14,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from convmae_mm.apis.load import RUN_FILE
 from convmae_mm.predict.writers import write_text
 from convmae_mm.version import __version__
 
@@ -31,18 +33,33 @@ def write_report(
     config: str | PathLike | None = None,
     device: str | None = None,
 ) -> Path:
-    """Report on a training; the page.
+    """Report on a training, or on all of a run; the page.
 
     Args:
-        source: Its folder, a run, or a checkpoint in the folder.
+        source: The folder of either, or a checkpoint in it.
         out: Folder to write into; by default that of the source.
         config: The config, where it is not in the checkpoint.
         device: Where to predict; by default a GPU if there is one.
     """
     place = Path(source).expanduser()
     folder = Path(out or (place if place.is_dir() else place.parent))
+    names = _trainings_of(place)
+    if names:
+        reports = [report_on(place / x, device=device) for x in names]
+        return render_page(folder, place.resolve().name, reports)
     report = report_on(source, config=config, device=device)
     return render_page(folder, report.title, [report])
+
+
+def _trainings_of(place: Path) -> list[str]:
+    """Folders of the trainings of a run; none where it is no run."""
+    record = place / RUN_FILE
+    if not record.is_file():
+        return []
+    names: list[str] = json.loads(record.read_text('utf-8')).get(
+        'trainings', []
+    )
+    return names
 
 
 def render_page(

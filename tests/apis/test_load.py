@@ -113,7 +113,7 @@ def test_text_in_a_checkpoint_is_never_run(text: str) -> None:
         dict(type='mmengine.load', file='a.pkl'),
         dict(type='mmdet.apis.DetInferencer', model='a.py'),
         dict(type='mmengine.runner.Runner'),
-        dict(type='convmae_mm.own_data.process.run_command'),
+        dict(type='convmae_mm.own_data.process.Commands'),
         dict(type='convmae_mm.apis.train.train', config='a.py'),
         dict(type='antigravity'),
         dict(type='torch.nn.functional.relu'),

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from own_sets import write_class_folders, write_coco, write_pictures
+from own_sets import write_coco, write_pictures
 from rich.console import Console
 
 from convmae_mm.cli import main
-from convmae_mm.own_data import run as run_module
+from convmae_mm.own_data.board import Board
 from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, Pictures
 from convmae_mm.own_data.machine import Machine
 from convmae_mm.own_data.new import write_config
-from convmae_mm.own_data.run import Run, RunFile
+from convmae_mm.own_data.order import Run
+from convmae_mm.own_data.record import RunFile
+from convmae_mm.own_data.trainings import Trainings
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +35,7 @@ def finished(
     words = [str(x) for x in command]
     with pytest.MonkeyPatch.context() as patch:
         # two steps, whatever the data suggest
-        patch.setattr(run_module._Runner, '_iters', lambda *_: 2)
+        patch.setattr(Trainings, '_iters', lambda *_: 2)
         assert main(words) == 0
     return work_dir, words
 
@@ -65,6 +67,18 @@ def test_detector_starts_from_the_encoder(
     assert scratch.model.backbone.init_cfg is None
     steps = json.loads((work_dir / 'run.json').read_text('utf-8'))['steps']
     assert 'coco/bbox_mAP' in steps['detector_scratch scores']['scores']
+
+
+@pytest.mark.slow
+def test_run_ends_with_a_report_on_all_its_trainings(
+    finished: tuple[Path, list[str]],
+) -> None:
+    work_dir, _ = finished
+    for file in ('report.html', 'report.md'):
+        text = (work_dir / file).read_text('utf-8')
+        for words in ('encoder', 'detector_scratch', 'Reconstructed'):
+            assert words in text
+        assert text.count('<td>box AP</td>' if 'html' in file else '| box') > 1
 
 
 @pytest.mark.slow
@@ -101,8 +115,8 @@ def broken(what: str, folder: Path) -> list[str]:
         images = folder / 'elsewhere'
         write_pictures(images, 1)
     options = ['--pictures', pictures, '--coco', coco, '--images', images]
-    if what == 'two tasks':
-        options += ['--folders', write_class_folders(folder / 'classes')]
+    if what == 'no labels':
+        del options[2:4]
     return [str(x) for x in options]
 
 
@@ -112,7 +126,7 @@ def broken(what: str, folder: Path) -> list[str]:
         ('path', 'no.json'),
         ('empty', 'no picture'),
         ('no pictures', '5 of 6 pictures'),
-        ('two tasks', '--coco and --folders'),
+        ('no labels', '--labels DIR'),
     ],
 )
 def test_faults_stop_before_any_training(
@@ -127,6 +141,16 @@ def test_faults_stop_before_any_training(
     assert not work_dir.exists()
 
 
+def trainings(
+    order: Run, folder: Path, cores: int = 1, spent: float = 0.0
+) -> Trainings:
+    """Nothing of it is done, and so many seconds are spent."""
+    record = RunFile(folder)
+    record._before = spent
+    machine = Machine(cores=cores, gpus=0, amp='')
+    return Trainings(order, record, machine, Board(Console(quiet=True)))
+
+
 @pytest.mark.parametrize('minutes', [None, 10.0])
 def test_lengths_fit_the_time(
     minutes: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,24 +158,40 @@ def test_lengths_fit_the_time(
     """A CPU trains as long as the data suggest, or as it is told."""
     coco, images = write_coco(tmp_path)
     order = Run(
-        data=Boxes(coco, images),
+        tasks=(Boxes(coco, images),),
         pictures=Pictures(images),
         work_dir=tmp_path,
         wishes=Wishes(),
         minutes=minutes,
     )
-    runner = run_module._Runner(
-        order, RunFile(tmp_path), Machine(cores=2, gpus=0, amp=''), None
-    )
-    monkeypatch.setattr(runner, '_time', lambda config: (300, 0.1, 1.0))
-    steps = runner._iters('encoder', order.pictures, None)
+    monkeypatch.setattr(Trainings, '_time', lambda *_: (300, 0.1, 1.0))
+    steps = trainings(order, tmp_path)._iters('encoder', order.pictures, None)
     assert steps == (300 if minutes is None else 1200)
-    runner.record.finish('encoder', seconds=540.0)
-    if minutes is None:
-        assert runner._iters('detector', order.data, None) == 300
-    else:
-        # a minute is left, and most of it goes into starting commands
-        assert runner._iters('detector', order.data, None) == 90
+    late = trainings(order, tmp_path, spent=520.0)
+    steps = late._iters('detector', order.tasks[0], None)
+    # 80 seconds are left, and most of them go into starting commands
+    assert steps == 300 if minutes is None else 120 < steps <= 130
+
+
+def test_two_starts_share_the_cores_or_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coco, images = write_coco(tmp_path)
+    order = Run(
+        tasks=(Boxes(coco, images),),
+        pictures=None,
+        work_dir=tmp_path,
+        wishes=Wishes(),
+        minutes=10.0,
+        compare_scratch=True,
+    )
+    monkeypatch.setattr(Trainings, '_time', lambda *_: (10**6, 0.1, 0.0))
+    lengths = []
+    for cores in (1, 2, 8):
+        made = trainings(order, tmp_path, cores)
+        assert made.jobs == min(cores, 2)
+        lengths.append(made._iters('detector', order.tasks[0], None))
+    assert lengths[1] == lengths[2] > 1.6 * lengths[0]
 
 
 @pytest.mark.slow
@@ -159,12 +199,10 @@ def test_a_few_steps_are_timed(tmp_path: Path) -> None:
     """Of a training with averaging and validation, both left out."""
     coco, images = write_coco(tmp_path / 'set')
     wishes = Wishes(img_size=64, batch_size=2)
-    order = Run(Boxes(coco, images), None, tmp_path, wishes)
-    machine = Machine(cores=2, gpus=0, amp='')
-    console = Console(quiet=True)
-    runner = run_module._Runner(order, RunFile(tmp_path), machine, console)
+    order = Run((Boxes(coco, images),), None, tmp_path, wishes)
     config = tmp_path / 'timed.py'
-    write_config(order.data, config, wishes)
-    steps, seconds, scored = runner._time(config)
+    write_config(order.tasks[0], config, wishes)
+    made = trainings(order, tmp_path)
+    steps, seconds, scored = made._time('detector', config, 1)
     assert steps == Config.fromfile(config).train_cfg.max_iters
     assert 0 < scored < seconds  # one small picture
