@@ -57,7 +57,7 @@ class Row:
     @property
     def origin(self) -> str:
         if self.folder == 'quickstart':
-            return 'trained here, by `make demo`'
+            return 'trained here'
         if self.scores == '-':
             return 'nothing published, not trained here'
         return 'published by the authors'
