@@ -15,6 +15,7 @@ from .class_folders import ClassFolders
 from .coco_file import ExpectedClasses
 from .detection import DetectionSet
 from .examiner import Examiner
+from .exports import refuse_export
 from .pictures import PictureFolder
 from .report import Report
 from .segmentation import SegmentationSet
@@ -210,6 +211,7 @@ def recognise(root: Path) -> str:
     name = _recognise(root)
     if name is not None:
         return name
+    refuse_export(root)
     names = sorted(x.name for x in root.iterdir())
     seen = ', '.join(names[:8]) or 'nothing'
     inside = [x for x in root.iterdir() if x.is_dir() and _recognise(x)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from convmae_mm.data_check.coco_file import check_coco
 from convmae_mm.data_check.detection import read_annotations
+from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.report import Report
 from convmae_mm.errors import DataError
 
@@ -89,6 +90,7 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     Raises:
         DataError: For what would stop a training, or spoil it.
     """
+    refuse_export(file)
     if not images.is_dir():
         raise DataError(f'there is no folder of pictures {images}')
     found = CocoSet(file, images, read_coco(file))

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.datasets.image_files import endings
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.files import regular_file
@@ -170,6 +171,7 @@ def look_at_class_folders(folder: Path) -> FolderSet:
     Raises:
         DataError: If there are not two of them.
     """
+    refuse_export(folder)
     files = [x.relative_to(folder) for x in list_pictures(folder)]
     files = [x for x in files if len(x.parts) > 1]
     names = {x.parts[0] for x in files}
@@ -193,7 +195,11 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
         DataError: If one is missing or no label map.
     """
     files = list_pictures(images)
-    maps = list_pictures(labels)
+    try:
+        maps = list_pictures(labels)
+    except DataError:
+        refuse_export(labels)
+        raise
     img_suffix = _one_suffix(files, images)
     stems = [
         x.relative_to(images).as_posix().removesuffix(img_suffix)

@@ -1,0 +1,110 @@
+"""Folders that annotation tools export, and the command that reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from convmae_mm.errors import DataError
+
+# Of Roboflow; the first two also of YOLO.
+TRAINING_SPLITS = ('train', 'training')
+VALIDATION_SPLITS = ('val', 'valid', 'validation')
+ROBOFLOW_COCO = '_annotations.coco.json'
+YOLO_KEYS = re.compile(r'^(train|val|path|nc)\s*:', re.MULTILINE)
+LABELME_SIGNS = (b'"shapes"', b'"imagePath"')
+
+
+def refuse_export(folder: Path) -> None:
+    """Say how an export becomes a COCO file.
+
+    Raises:
+        DataError: If the folder, or the file, belongs to one.
+    """
+    advice = how_to_read(folder)
+    if advice is not None:
+        raise DataError(advice)
+
+
+def how_to_read(place: Path) -> str | None:
+    """What an export is and what to type; None for anything else.
+
+    Args:
+        place: Its folder, or the ``data.yaml`` of YOLO.
+    """
+    if place.suffix in ('.yaml', '.yml') and place.is_file():
+        return _advice(place, 'is of YOLO', 'yolo', place)
+    if not place.is_dir():
+        return None
+    for reads in (_coco, _yolo, _voc, _labelme):
+        advice = reads(place)
+        if advice is not None:
+            return advice
+    return None
+
+
+def _advice(place: Path, what: str, kind: str, source: Path) -> str:
+    return (
+        f'{place} {what}: convmae-mm data convert {kind} {source} makes a '
+        'COCO file of it'
+    )
+
+
+def _coco(folder: Path) -> str | None:
+    """Roboflow's COCO: a file in the folder of each split."""
+    splits = [*TRAINING_SPLITS, *VALIDATION_SPLITS, 'test']
+    found = [x for x in splits if (folder / x / ROBOFLOW_COCO).is_file()]
+    if not found and not (folder / ROBOFLOW_COCO).is_file():
+        return None
+    train = folder / found[0] if found else folder
+    options = f'--coco {train / ROBOFLOW_COCO} --images {train}'
+    for val in (folder / x for x in found if x in VALIDATION_SPLITS):
+        if val != train:
+            options += f' --coco-val {val / ROBOFLOW_COCO} --val-images {val}'
+    return (
+        f'{folder} is an export of Roboflow in COCO form: convmae-mm run '
+        f'{options} trains on it'
+    )
+
+
+def _yolo(folder: Path) -> str | None:
+    for file in sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')]):
+        text = file.read_text('utf-8', errors='replace')
+        if 'names' in text and YOLO_KEYS.search(text):
+            return _advice(folder, 'is in the form of YOLO', 'yolo', file)
+    labels = folder / 'labels'
+    if labels.is_dir() and _has(labels.glob('**/*.txt')):
+        return (
+            f'{folder} has labels in the form of YOLO, and no data.yaml: '
+            'write one (path, train, val, names), then convmae-mm data '
+            f'convert yolo {folder / "data.yaml"} makes a COCO file of it'
+        )
+    return None
+
+
+def _voc(folder: Path) -> str | None:
+    splits = [*TRAINING_SPLITS, *VALIDATION_SPLITS]
+    for place in (folder, *(folder / x for x in splits)):
+        if _has((place / 'Annotations').glob('*.xml')) or _has(
+            place.glob('*.xml')
+        ):
+            return _advice(
+                folder, 'is in the form of Pascal VOC', 'voc', place
+            )
+    return None
+
+
+def _labelme(folder: Path) -> str | None:
+    for file in sorted(folder.glob('*.json'))[:1]:
+        with file.open('rb') as opened:
+            head = opened.read(1 << 20)
+        if all(sign in head for sign in LABELME_SIGNS):
+            return _advice(
+                folder, 'is in the form of labelme', 'labelme', folder
+            )
+    return None
+
+
+def _has(files: Iterable[Path]) -> bool:
+    return any(True for _ in files)
