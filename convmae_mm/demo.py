@@ -14,7 +14,7 @@ from convmae_mm.own_data.order import Run
 from convmae_mm.own_data.record import RunFile
 from convmae_mm.own_data.run import run
 
-MINUTES = 13.0  # of training and scoring, after the scenes are made
+MINUTES = 14.0  # of training and scoring, after the scenes are made
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ def run_demo(work_dir: Path, sizes: Sizes, seed: int = 0) -> RunFile:
             pictures=Pictures(train),
             work_dir=work_dir,
             # a mirrored 2 is none
-            wishes=Wishes(flip=False, seed=seed, iters=sizes.iters),
+            wishes=Wishes(
+                flip=False, seed=seed, iters=sizes.iters, validations=2
+            ),
             minutes=MINUTES,
             compare_scratch=True,
         )

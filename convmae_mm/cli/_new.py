@@ -62,6 +62,13 @@ def add_wishes(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help='of the training and of a split'
     )
+    parser.add_argument(
+        '--validations',
+        type=int,
+        default=5,
+        metavar='N',
+        help='how often a training is scored, and saved (default: 5)',
+    )
 
 
 def add_pictures(parser: argparse._ActionsContainer) -> None:

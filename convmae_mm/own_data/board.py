@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,7 @@ class Board:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._lock = threading.Lock()
         self._bars = Progress(
             SpinnerColumn(),
             TextColumn('{task.description}'),
@@ -52,8 +54,9 @@ class Board:
         if not self.console.is_terminal:
             yield lambda line: self.say(f'  {name}: {_in_words(line)}')
             return
-        task = self._bars.add_task(escape(name), total=None, note='starts')
-        self._bars.start()
+        with self._lock:
+            task = self._bars.add_task(escape(name), total=None, note='starts')
+            self._bars.start()
         try:
             yield lambda line: self._bars.update(
                 task,
@@ -63,9 +66,10 @@ class Board:
                 description=escape(f'{name}: {line.phase}'),
             )
         finally:
-            self._bars.remove_task(task)
-            if not self._bars.tasks:
-                self._bars.stop()
+            with self._lock:
+                self._bars.remove_task(task)
+                if not self._bars.tasks:
+                    self._bars.stop()
 
 
 def _in_words(line: ProgressLine) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from convmae_mm.errors import ConfigError
 from convmae_mm.shipped import find_config
 from convmae_mm.variants import arch_zoo
 
@@ -25,6 +26,7 @@ from .recipe import (
     SIZES,
     STRIDES,
     TASKS,
+    VALIDATIONS,
     detection_side,
     find_anchors,
     find_length,
@@ -43,6 +45,7 @@ class Wishes:
         img_size: Side of the input, see :class:`.recipe.Sizes`.
         flip: Whether a mirrored picture is a picture of the same thing.
         seed: Of the training.
+        validations: How often a training is scored, and saved.
     """
 
     command: str = 'convmae-mm new'
@@ -52,6 +55,15 @@ class Wishes:
     img_size: int | None = None
     flip: bool = True
     seed: int = 0
+    validations: int = VALIDATIONS
+
+    def __post_init__(self) -> None:
+        """Raise ``ConfigError`` for a number below 1."""
+        for name in ('iters', 'batch_size', 'img_size', 'validations'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = name.replace('_', '-')
+                raise ConfigError(f'--{option} {value} must be at least 1')
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -78,7 +90,9 @@ def encoder_config(
     """A pretraining on a folder of pictures."""
     sizes = SIZES[wishes.arch, machine.gpu]
     tiny = wishes.arch == 'tiny'
-    side = wishes.img_size or sizes.pretrain
+    # Smaller pictures are not enlarged, as long as they have 64 patches.
+    whole = max(4 * GRID, facts.short_side // GRID * GRID)
+    side = wishes.img_size or min(sizes.pretrain, whole)
     decoder = (
         dict(embed_dims=128, depth=2, num_heads=4)
         if tiny
@@ -282,7 +296,7 @@ def _shared(
         'iters': length.iters,
         'length': length.why,
         'warmup': length.warmup,
-        'val_interval': length.val_interval,
+        'val_interval': length.val_interval(wishes.validations),
         'ema_span': length.ema_span,
         'ema_momentum': round(1 / length.ema_span, 5),
         'seed': wishes.seed,

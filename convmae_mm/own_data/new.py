@@ -16,7 +16,7 @@ from .data import Data
 from .encoder_file import look_at_encoder
 from .machine import Machine, this_machine
 
-WISHES = ('arch', 'iters', 'batch_size', 'img_size', 'seed')
+WISHES = ('arch', 'iters', 'batch_size', 'img_size', 'seed', 'validations')
 
 
 def wishes_from_options(options: Mapping[str, Any]) -> Wishes:

@@ -115,10 +115,9 @@ class Length:
         """Steps in which the rate rises."""
         return max(1, self.iters // 20)
 
-    @property
-    def val_interval(self) -> int:
-        """Steps between two validations; the last one ends the training."""
-        return max(1, -(-self.iters // VALIDATIONS))
+    def val_interval(self, validations: int) -> int:
+        """Steps between so many of them; the last one ends the training."""
+        return max(1, -(-self.iters // validations))
 
     @property
     def ema_span(self) -> int:

@@ -20,7 +20,6 @@ from .machine import Machine
 from .new import new_command, shown, train_command, write_config
 from .order import ENCODER, Run
 from .process import Commands
-from .recipe import VALIDATIONS
 from .record import RunFile
 
 # On a CPU, without another wish; a GPU trains as long as the data suggest.
@@ -165,8 +164,8 @@ class Trainings:
             rounds = -(-len(self.order.arms) // self.jobs)
             share = (left - START_SECONDS) / rounds - 3 * START_SECONDS
             # once more for the scores, and once for the report
-            share -= (VALIDATIONS + 2) * scored
-            if self.jobs > 1:
+            share -= (self.order.wishes.validations + 2) * scored
+            if self.jobs > len(self.order.tasks):
                 seconds *= BESIDE
         iters = int(share / seconds)
         most = suggested if self.order.minutes is None else LONGEST * suggested

@@ -242,3 +242,12 @@ def test_bf16_is_for_cpus_that_have_it(
     file = tmp_path / 'cpuinfo'
     file.write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
     assert cpu_has_bf16(file) is expected
+
+
+@pytest.mark.parametrize('option', ['--iters', '--validations', '--img-size'])
+def test_numbers_are_at_least_one(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    command = ['new', 'encoder', '--pictures', str(tmp_path), option, '0']
+    assert main(command) == 1
+    assert f'{option} 0 must be' in capsys.readouterr().err
