@@ -19,7 +19,7 @@ from own_sets import write_coco, write_pictures
 from PIL import Image
 
 from convmae_mm.cli import main
-from convmae_mm.own_data import configs, recipe, run
+from convmae_mm.own_data import configs, recipe, trainings
 
 PAGES = Path(__file__).parents[2] / 'docs' / 'own_data'
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -70,7 +70,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of two steps where the data would suggest thousands."""
     length = recipe.Length(2, 'for a test')
     monkeypatch.setattr(configs, 'find_length', lambda *_: length)
-    monkeypatch.setattr(run._Runner, '_iters', lambda *_: 2)
+    monkeypatch.setattr(trainings.Trainings, '_iters', lambda *_: 2)
 
 
 def without_workers(command: list[str], config: Path) -> list[str]:
