@@ -47,7 +47,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a demo that was killed while it trained the detector."""
     folder = tmp_path_factory.mktemp('project')
     first = start_demo(folder, stdout=subprocess.DEVNULL)
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900
     while not list((folder / 'demo' / 'detector').glob('iter_*.pth')):
         assert first.poll() is None, 'the demo ended before the detector'
         assert time.monotonic() < end, 'no checkpoint of the detector'
@@ -59,7 +59,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     second = start_demo(
         folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    output, _ = second.communicate(timeout=400)
+    output, _ = second.communicate(timeout=900)
     assert second.returncode == 0, output
     assert 'train demo/encoder.py' not in output
     assert encoder_files(folder) == before
@@ -98,7 +98,7 @@ def test_one_page_tells_of_all_trainings(demo: Path) -> None:
 def test_nothing_is_done_twice(demo: Path) -> None:
     before = (demo / 'report.html').stat().st_mtime_ns
     again = start_demo(demo.parent, stdout=subprocess.PIPE)
-    output, _ = again.communicate(timeout=120)
+    output, _ = again.communicate(timeout=300)
     assert again.returncode == 0
     assert '$ convmae-mm train' not in output
     assert 'Next: convmae-mm predict demo/detector' in output
