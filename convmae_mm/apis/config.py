@@ -27,6 +27,7 @@ from .options import LAUNCHERS, RunOptions
 from .overrides import apply_overrides
 
 CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+SYNC_BN = ('SyncBN', 'MMSyncBN')
 # What is a dict of settings in every config.
 SECTIONS = (
     *('model', 'optim_wrapper', 'train_cfg', 'val_cfg', 'test_cfg'),
@@ -136,10 +137,11 @@ def build_runner(cfg: Config) -> Runner:
         # mmengine's runner for strategies such as FSDP; it builds the model
         # when the training starts.
         return quiet(RUNNERS.get(cfg.runner_type)).from_cfg(cfg)
+    if cfg.launcher != 'none' and not has_accelerator():
+        # DistributedDataParallel would refuse it in words of its own
+        reject_sync_bn(cfg.model)
     runner = quiet(Runner).from_cfg(cfg)
     mend_libraries(cfg)
-    if cfg.launcher != 'none' and not has_accelerator():
-        reject_sync_bn(runner.model)
     return runner
 
 
@@ -149,23 +151,23 @@ def has_accelerator() -> bool:
     return device != 'cpu'
 
 
-def reject_sync_bn(model: torch.nn.Module) -> None:
+def reject_sync_bn(part: Any, key: str = 'model') -> None:
     """Refuse what several processes on CPUs cannot train.
 
     Raises:
-        ConfigError: If the model has SyncBN layers; names the first.
+        ConfigError: If a part of a model has SyncBN layers; names the key.
     """
-    names = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.SyncBatchNorm)
-    ]
-    if names:
-        raise ConfigError(
-            f'{len(names)} SyncBN layers, the first {names[0]!r}, cannot '
-            "train in several processes on CPUs; set norm_cfg.type='BN' with "
-            '--cfg-options'
-        )
+    if isinstance(part, dict):
+        if part.get('type') in SYNC_BN:
+            raise ConfigError(
+                'SyncBN cannot train in several processes on CPUs: '
+                f"--cfg-options {key}.type='BN'"
+            )
+        for name, value in part.items():
+            reject_sync_bn(value, f'{key}.{name}')
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            reject_sync_bn(value, f'{key}.{index}')
 
 
 def existing_checkpoint(checkpoint: str | Path) -> str:

@@ -16,11 +16,15 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from convmae_mm import apis
-from convmae_mm.apis.config import load_config, reject_sync_bn
+from convmae_mm.apis.config import (
+    build_runner,
+    load_config,
+    reject_sync_bn,
+)
 from convmae_mm.apis.options import RunOptions
 from convmae_mm.apis.resumption import last_good_checkpoint
 from convmae_mm.cli import main
-from convmae_mm.errors import CheckpointError
+from convmae_mm.errors import CheckpointError, ConfigError
 from convmae_mm.processes import FolderInUseError, own_folder
 
 ROOT = Path(__file__).parents[2]
@@ -449,11 +453,19 @@ def test_no_gpu_means_gloo_and_no_device_ids(config, monkeypatch):
         load_config(config, RunOptions(launcher='slurm'))
 
 
-def test_sync_bn_on_cpus_is_refused_by_name():
-    model = torch.nn.Sequential(torch.nn.SyncBatchNorm(2))
-    with pytest.raises(ValueError, match="1 SyncBN layers, the first '0'"):
-        reject_sync_bn(model)
-    reject_sync_bn(torch.nn.Sequential(torch.nn.BatchNorm2d(2)))
+def test_sync_bn_on_cpus_is_refused_before_the_model_is_built():
+    cfg = Config(
+        dict(
+            model=dict(neck=[dict(norm_cfg=dict(type='SyncBN'))]),
+            launcher='pytorch',
+        )
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('convmae_mm.apis.config.has_accelerator', lambda: False)
+        patch.setattr('torch.distributed.is_initialized', lambda: True)
+        with pytest.raises(ConfigError, match=r'model\.neck\.0\.norm_cfg'):
+            build_runner(cfg)
+    reject_sync_bn(dict(norm_cfg=dict(type='BN')))
 
 
 def test_the_command_line_trains(config, tmp_path, monkeypatch, capsys):
