@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.engine.any_sizes import accept_any_sizes
 from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.engine.quiet_terminal import quiet
-from convmae_mm.errors import ConfigError
+from convmae_mm.errors import ConfigError, UserError
 from convmae_mm.registry import SCOPE, scope_of, type_name
 from convmae_mm.shipped import find_config as find_config
 
 from .guards import fit_loaders
 from .options import LAUNCHERS, RunOptions
 from .overrides import apply_overrides
+from .variables import read_with_variables
 
 CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
@@ -49,9 +51,9 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
             launcher does not fit the environment.
     """
     path = Path(config)
-    cfg = _read(path)
+    cfg, overrides = _read(path, options.cfg_options or {})
     _drop_own_scope(cfg._cfg_dict)
-    apply_overrides(cfg, options.cfg_options or {})
+    apply_overrides(cfg, overrides)
     if options.work_dir is not None:
         cfg.work_dir = str(options.work_dir)
     elif cfg.get('work_dir') is None:
@@ -90,7 +92,9 @@ def _decay_by_own_layers(cfg: Config) -> None:
         )
 
 
-def _read(path: Path) -> Config:
+def _read(
+    path: Path, overrides: Mapping[str, Any]
+) -> tuple[Config, dict[str, Any]]:
     if path.is_dir():
         raise ConfigError(f'config {path} is a folder')
     if not path.is_file():
@@ -100,7 +104,9 @@ def _read(path: Path) -> Config:
             f'config {path} must end in one of {", ".join(CONFIG_SUFFIXES)}'
         )
     try:
-        return Config.fromfile(path)
+        return read_with_variables(path, overrides)
+    except UserError:
+        raise
     except Exception as error:  # a config is a program: whatever it raises
         raise ConfigError(
             f'config {path} cannot be read: {type(error).__name__}: {error}'
