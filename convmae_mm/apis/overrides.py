@@ -35,6 +35,8 @@ INITIALISER = 'convmae_mm.PretrainedConvMAE'
 MOST_PLACES = 4  # to name in a message
 # What mmengine reads from env_cfg.
 ENV_KEYS = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
+# Settings that a loader has and what is in it may have too.
+OF_EITHER = {'type', 'drop_last', 'batch_size', 'worker_init_fn'}
 # Names of fewer letters are too easily alike; words differ by a slip above.
 MIN_SLIP, MIN_RATIO = 5, 0.7
 
@@ -115,6 +117,14 @@ def _refuse_misspelt(cfg: Config, key: str) -> None:
     known = {*beside, *READ_KEYS} if not stem else set(beside)
     known |= ENV_KEYS if stem == 'env_cfg' else set()
     meant = sorted(x for x in known if _nearly_same(leaf, str(x)))
+    if stem == 'optim_wrapper' or stem.endswith('_dataloader'):
+        # of the optimizer, the sampler or the data set, not of what has it
+        inner = {x: y for x, y in beside.items() if isinstance(y, Mapping)}
+        meant += [
+            f'{name}.{leaf}'
+            for name, part in inner.items()
+            if leaf in part and leaf not in OF_EITHER
+        ]
     if leaf not in known and meant:
         raise ConfigError(
             f'--cfg-options {key}: there is no such setting; is '

@@ -174,6 +174,21 @@ def check_batches(split: Split, world_size: int, report: Report) -> None:
     sampler = type_name(loader.get('sampler'))
     drops = loader.get('drop_last', False)
     key = f'{split.name}_dataloader'
+    if 'shuffle' in loader and loader.get('sampler') is not None:
+        report.add(
+            'loader-shuffle',
+            split.name,
+            f'{key}.shuffle={loader["shuffle"]} does nothing beside a sampler',
+            f'set {key}.sampler.shuffle instead',
+        )
+    if batch is not None and (not isinstance(batch, int) or batch < 1):
+        report.add(
+            'batch-size',
+            split.name,
+            f'{key}.batch_size={batch!r} must be a whole number from 1 on',
+            'set it to how many pictures the memory takes',
+        )
+        return
     endless = sampler.endswith('InfiniteSampler')
     if endless and split.name != 'train':
         report.add(

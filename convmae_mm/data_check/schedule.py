@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
+
+from mmengine.registry import OPTIMIZERS
 
 from convmae_mm.registry import type_name
 
@@ -34,7 +37,7 @@ class Length:
         self.stated = loop.get(key)
         batch = split.loader.get('batch_size')
         self.iters_per_epoch: int | None = None
-        if split.length and isinstance(batch, int):
+        if split.length and isinstance(batch, int) and batch > 0:
             each = math.ceil(split.length / world_size)
             drops = split.loader.get('drop_last', False)
             self.iters_per_epoch = (
@@ -70,6 +73,7 @@ def check_schedule(
             "set its type='DefaultSampler', or train by iterations",
         )
     for key, optimizer in _optimizers(cfg.get('optim_wrapper') or {}):
+        _check_optimizer(key, optimizer, report)
         if optimizer.get('lr') == 0:
             report.add(
                 'learning-rate-zero',
@@ -85,6 +89,21 @@ def check_schedule(
         if isinstance(scheduler, Mapping):
             key = f'param_scheduler.{index} ({scheduler.get("type")})'
             _check_scheduler(key, scheduler, length, report)
+
+
+def _check_optimizer(
+    key: str, optimizer: Mapping[str, Any], report: Report
+) -> None:
+    kind = optimizer.get('type')
+    if not isinstance(kind, str) or OPTIMIZERS.get(kind) is not None:
+        return
+    near = get_close_matches(kind, OPTIMIZERS.module_dict, 1)
+    report.add(
+        'optimizer-unknown',
+        PART,
+        f'{key}.type={kind!r} is no optimizer that is known',
+        f'is {near[0]!r} meant?' if near else "set it to 'AdamW', 'SGD', ...",
+    )
 
 
 def _optimizers(

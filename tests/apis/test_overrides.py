@@ -61,6 +61,8 @@ def test_what_the_file_alone_reads_is_refused(
     [
         ('train_dataloader.bacth_size', 'train_dataloader.batch_size'),
         ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
+        ('train_dataloader.ann_file', 'train_dataloader.dataset.ann_file'),
+        ('optim_wrapper.lr', 'optim_wrapper.optimizer.lr'),
         ('model.backbone.img_sizes', 'model.backbone.img_size'),
         ('model.heads.0.init_cgf', 'model.heads.0.init_cfg'),
         ('model.test_cfg.rcnn.score_th', 'model.test_cfg.rcnn.score_thr'),
@@ -73,6 +75,7 @@ def test_slips_are_refused_wherever_they_are(
 ) -> None:
     cfg.model.test_cfg = dict(rcnn=dict(score_thr=0.05))
     cfg.env_cfg = dict(mp_cfg=dict())
+    cfg.optim_wrapper = dict(optimizer=dict(lr=1))
     with pytest.raises(ConfigError, match=rf'{key}: .* is .*{meant} meant'):
         apply_overrides(cfg, {key: 1})
 

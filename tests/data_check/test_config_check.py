@@ -582,6 +582,26 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
         ),
         {'no-batch': 'train_dataloader.batch_size=6'},
     ),
+    'no batch size': (
+        'cls',
+        put('train_dataloader.batch_size', 0),
+        {'batch-size': 'train_dataloader.batch_size=0 must be'},
+    ),
+    'a batch size in words': (
+        'cls',
+        put('val_dataloader.batch_size', 'four'),
+        {'batch-size': "val_dataloader.batch_size='four' must be"},
+    ),
+    'an order that the sampler decides': (
+        'cls',
+        put('train_dataloader.shuffle', False),
+        {'loader-shuffle': 'set train_dataloader.sampler.shuffle'},
+    ),
+    'an optimizer that is none': (
+        'cls',
+        put('optim_wrapper.optimizer.type', 'AdmW'),
+        {'optimizer-unknown': "is 'AdamW' meant"},
+    ),
     'an epoch that never ends': (
         'cls',
         put('train_dataloader.sampler.type', 'InfiniteSampler'),
