@@ -125,7 +125,15 @@ def _check_validation(
     begin = loop.get('val_begin', 1)
     interval = loop.get('val_interval', 1 if length.by_epoch else 1000)
     what = 'epochs' if length.by_epoch else 'iterations'
-    if begin > stated:
+    if not isinstance(interval, int) or interval < 1:
+        report.add(
+            'val-interval',
+            PART,
+            f'train_cfg.val_interval={interval!r} must be a whole number of '
+            f'{what} from 1 on',
+            'set it, or leave the validation out with --no-validate',
+        )
+    elif begin > stated:
         report.add(
             'no-validation',
             PART,

@@ -582,6 +582,11 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
         ),
         {'no-batch': 'train_dataloader.batch_size=6'},
     ),
+    'a validation every 0 epochs': (
+        'cls',
+        put('train_cfg.val_interval', 0),
+        {'val-interval': 'train_cfg.val_interval=0 must be'},
+    ),
     'no batch size': (
         'cls',
         put('train_dataloader.batch_size', 0),
