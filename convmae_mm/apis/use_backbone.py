@@ -145,11 +145,7 @@ def _exchange(model: ConfigDict, new: dict[str, Any], scope: str) -> None:
         before = copy.deepcopy(readers)
         for reader in readers:
             _replace_channels(reader, old.channels, widths)
-        if list(old.channels) != widths and readers == before:
-            raise ConfigError(
-                f'nothing in the model reads in_channels={old.channels} of '
-                'the old backbone: exchange this backbone by hand'
-            )
+        _check_read(before, readers, old.channels, widths)
 
 
 def _pool(model: ConfigDict, old: tuple[int, ...], new: list[int]) -> None:
@@ -160,7 +156,24 @@ def _pool(model: ConfigDict, old: tuple[int, ...], new: list[int]) -> None:
         _replace_channels(neck, old, new)
         return
     model.neck = ConfigDict(type='mmpretrain.GlobalAveragePooling')
-    _replace_channels(model.get('head'), old, new)
+    head = model.get('head')
+    before = copy.deepcopy(head)
+    _replace_channels(head, old, new)
+    if head is not None:
+        _check_read([before], [head], old, new)
+
+
+def _check_read(
+    before: list[Any],
+    after: list[Any],
+    old: tuple[int, ...],
+    new: list[int],
+) -> None:
+    if list(old) != new and before == after:
+        raise ConfigError(
+            f'nothing in the model reads in_channels={old} of the old '
+            'backbone: exchange this backbone by hand'
+        )
 
 
 def _measure(backbone: ConfigDict, scope: str) -> Maps:

@@ -108,6 +108,9 @@ def test_an_old_backbone_with_eps_0_is_measured() -> None:
 def test_backbones_that_it_cannot_stand_for() -> None:
     with pytest.raises(ConfigError, match=r'strides \(2, 4, 8\)'):
         use_backbone(shipped('mmseg', 'cgnet'), 'tiny')
+    # its vectors are scores already, and the head has no weights
+    with pytest.raises(ConfigError, match='nothing in the model reads'):
+        use_backbone(shipped('mmpretrain', 'vgg'), 'tiny')
 
 
 @pytest.mark.parametrize(

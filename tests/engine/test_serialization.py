@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from pickle import UnpicklingError
@@ -148,6 +149,20 @@ def test_mmengine_downloads_through_us(tmp_path, monkeypatch):
         load_checkpoint(model, url, strict=True)
         load_checkpoint(model, (tmp_path / 'a.pth').as_uri(), strict=True)
     assert server.asked == ['/a.pth', '/a.pth']
+
+
+def test_several_ranks_download_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    torch.save(dict(state_dict=dict(x=torch.ones(3))), tmp_path / 'a.pth')
+    with serve() as server, ThreadPoolExecutor(4) as ranks:
+        server.files['/a.pth'] = (tmp_path / 'a.pth').read_bytes()
+        url = f'{server.url}/a.pth'
+        loaded = ranks.map(CheckpointLoader.load_checkpoint, [url] * 4)
+        for checkpoint in loaded:
+            assert checkpoint['state_dict']['x'].sum() == 3
+    assert server.asked == ['/a.pth']
 
 
 def test_what_users_put_into_their_state_resumes(tmp_path):
