@@ -144,10 +144,12 @@ class Labels:
                 )
             most = max(most, *seen)
             if names and most >= len(names) + first:
+                from_one = min(seen) == 1 and most == len(names)
                 raise DataError(
                     f'{split.labels} has the label {most}, and the last of '
                     f'{len(names)} classes is {len(names) - 1 + first}: name '
                     f'all classes, or --ignore-label {most}'
+                    + (', or --first-label 1' if from_one else '')
                 )
         if not names:
             names = [f'class {i}' for i in range(first, most + 1)]

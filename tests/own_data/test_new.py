@@ -222,6 +222,19 @@ def test_pictures_with_an_ending_of_their_own(tmp_path: Path) -> None:
     assert dataset.seg_map_suffix == '_L.png'
 
 
+def test_labels_from_one_are_told_from_too_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    for file in labels.iterdir():
+        Image.fromarray(np.asarray(Image.open(file)) % 11 + 1).save(file)
+    options = ['--images', images, '--labels', labels, '--classes', *'abc']
+    out = ['--out', tmp_path / 'segmentor.py']
+    command = [str(x) for x in ['new', 'segmentor', *options]]
+    assert main([*command, *map(str, out)]) == 1
+    assert 'or --first-label 1' in capsys.readouterr().err
+
+
 def test_label_out_of_range(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
