@@ -74,6 +74,9 @@ def test_label_maps_of_ones_own(root, capsys):
     assert codes(told(capsys, *options, '--num-classes', 3)) == []
     report = told(capsys, *options, '--num-classes', 2)
     assert codes(report) == ['label-map-value']
+    report = told(capsys, *options, '--num-classes', 7)
+    assert report['ok']
+    assert report['faults'][0]['examples'] == ['3', '4', '5', '6']
     zero = (*options, '--num-classes', 2, '--zero-is-unlabelled')
     assert codes(told(capsys, *zero)) == []
 

@@ -587,6 +587,11 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
         put('train_cfg.val_interval', 0),
         {'val-interval': 'train_cfg.val_interval=0 must be'},
     ),
+    'an object without its background': (
+        'seg',
+        put('model.decode_head.num_classes', 1),
+        {'num-classes': 'num_classes=2 with out_channels=1 and use_sigmoid'},
+    ),
     'no batch size': (
         'cls',
         put('train_dataloader.batch_size', 0),
