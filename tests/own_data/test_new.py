@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mmcv.ops import batched_nms
 from mmengine.config import Config
 from own_sets import (
     CLASSES,
@@ -117,6 +119,18 @@ def test_masks_decide_on_the_detector(masks: bool, tmp_path: Path) -> None:
     assert cfg.model.type == ('MaskRCNN' if masks else 'FasterRCNN')
     assert ('mask_head' in cfg.model.roi_head) == masks
     assert cfg.val_evaluator.metric == ['bbox', 'segm'][: 1 + masks]
+
+
+def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
+    cfg = new(tmp_path, 'detector', *write_task('detector', tmp_path))
+    # 0 and 1 overlap with an IoU of 0.6, 2 repeats 0 exactly
+    boxes = torch.tensor([[0, 0, 40, 40], [10, 0, 50, 40], [0, 0, 40, 40.0]])
+    scores = torch.tensor([0.9, 0.8, 0.7])
+    found, kept = batched_nms(
+        boxes, scores, torch.zeros(3, dtype=int), cfg.model.test_cfg.rcnn.nms
+    )
+    assert kept.tolist() == [0, 1]
+    assert 0.05 < found[1, 4] < 0.8, 'it loses score'
 
 
 def test_held_out_pictures_are_not_trained_on(tmp_path: Path) -> None:
