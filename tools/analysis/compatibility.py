@@ -116,7 +116,10 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
     """As ``examine``, with pictures of one size."""
     results: dict[str, str] = {}
     torch.manual_seed(0)
-    config = Config.fromfile(path)
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:  # shipped, but not to be read
+        return {'builds': in_words(error)}
     config.default_scope = library
     hub = MessageHub.get_current_instance()  # what a runner would tell
     hub.update_info_dict(dict(epoch=0, iter=0, max_epochs=1, max_iters=1))
@@ -179,11 +182,16 @@ def examine_at(library: str, path: Path, side: int) -> dict[str, str]:
                 action()
             results[name] = 'yes'
         except Exception as error:
-            words = ' '.join(str(error).replace(sys.prefix, '.').split())[:110]
-            results[name] = f'{type(error).__name__}: {words}'
+            results[name] = in_words(error)
             if name == 'builds':
                 break
     return results
+
+
+def in_words(error: Exception) -> str:
+    """For a cell of the table."""
+    words = ' '.join(str(error).replace(sys.prefix, '.').split())[:110]
+    return f'{type(error).__name__}: {words}'
 
 
 def train_step(model: Any, inputs: dict[str, Any]) -> None:
