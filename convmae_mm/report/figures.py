@@ -128,7 +128,7 @@ def _draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
         shown = curve.smoothed() if panel.smooth else curve
         marker = '' if panel.smooth else 'o'
         axes.plot(
-            shown.steps, shown.values, marker, ls='-', ms=3, color=color,
+            shown.steps, shown.values, marker=marker, ms=3, color=color,
             lw=2, label=name,
         )  # fmt: skip
     axes.set_title(panel.title, color=theme.ink, fontsize=11)

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-SCORES_FILE = 'scores.json'
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -46,28 +44,6 @@ def read_curve(folder: Path, name: str = 'loss') -> Curve:
         raise FileNotFoundError(f'no {name!r} in the scalars below {folder}')
     steps = sorted(values)
     return Curve(steps, [values[step] for step in steps])
-
-
-def read_scores(folder: Path, epoch: int) -> dict[str, float]:
-    """The scores of the validation after an epoch, empty if it never ended.
-
-    Args:
-        folder: mmengine's work directory.
-        epoch: Counted from 1.
-    """
-    separate = folder / SCORES_FILE
-    if separate.is_file():
-        return json.loads(separate.read_text(encoding='utf-8'))
-    scores: dict[str, float] = {}
-    for entry in _read_scalars(folder):
-        # A validation has no learning rate; its step is the epoch.
-        if 'lr' not in entry and entry.get('step') == epoch:
-            scores = {
-                key: value
-                for key, value in entry.items()
-                if key not in ('step', 'time', 'data_time')
-            }
-    return scores
 
 
 def read_validations(folder: Path) -> dict[str, Curve]:

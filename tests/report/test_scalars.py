@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from convmae_mm.report.scalars import Curve, read_curve, read_scores
+from convmae_mm.report.scalars import Curve, read_curve, read_validations
 
 
 def _log(folder, start, entries, torn=''):
@@ -33,7 +33,7 @@ def test_missing_curve_is_named(tmp_path):
         read_curve(tmp_path)
 
 
-def test_scores_are_those_of_the_epoch(tmp_path):
+def test_validations_are_curves_of_their_scores(tmp_path):
     _log(
         tmp_path,
         '20260101_000000',
@@ -43,13 +43,8 @@ def test_scores_are_those_of_the_epoch(tmp_path):
             {'coco/segm_mAP': 0.2, 'time': 1.0, 'data_time': 0.1, 'step': 2},
         ],
     )
-    assert read_scores(tmp_path, 2) == {'coco/segm_mAP': 0.2}
-    assert read_scores(tmp_path, 3) == {}
-
-
-def test_separate_test_wins_over_the_log(tmp_path):
-    (tmp_path / 'scores.json').write_text('{"mIoU": 50.0}')
-    assert read_scores(tmp_path, 7) == {'mIoU': 50.0}
+    scores = read_validations(tmp_path)
+    assert scores == {'coco/segm_mAP': Curve([1, 2], [0.1, 0.2])}
 
 
 def test_smoothing_has_no_bias_to_the_start():
