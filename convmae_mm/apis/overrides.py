@@ -39,6 +39,9 @@ ENV_KEYS = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
 OF_EITHER = {'type', 'drop_last', 'batch_size', 'worker_init_fn'}
 # Names of fewer letters are too easily alike; words differ by a slip above.
 MIN_SLIP, MIN_RATIO = 5, 0.7
+MIN_LIKE = 0.75
+# A training counts one or the other.
+THE_OTHER = {'max_epochs': 'max_iters', 'max_iters': 'max_epochs'}
 
 
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
@@ -76,7 +79,8 @@ def _refuse(cfg: Config, key: str) -> None:
     if first not in cfg:
         read = [x for x in settings if x.split('.')[0] in READ_KEYS]
         names = {x.split('.')[-1] for x in read} | READ_KEYS
-        like = [key] if key in names else difflib.get_close_matches(key, names)
+        like = [x for x in (key, THE_OTHER.get(key)) if x in names][:1]
+        like = like or difflib.get_close_matches(key, names, 1, MIN_LIKE)
         places = [x for name in like for x in (*read, *READ_KEYS - set(read))
                   if x.split('.')[-1] == name]  # fmt: skip
         hint = f'is {_list(places)} meant? ' if places else ''

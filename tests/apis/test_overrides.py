@@ -134,3 +134,9 @@ def test_drawing_keeps_the_backends_of_the_config(
     )
     _draw_into(cfg, tmp_path)
     assert board in cfg.visualizer.vis_backends
+
+
+def test_a_training_counts_epochs_or_iterations(cfg: Config) -> None:
+    cfg.train_cfg = dict(max_iters=4, by_epoch=False)
+    with pytest.raises(ConfigError, match='is train_cfg.max_iters meant'):
+        apply_overrides(cfg, {'max_epochs': 5})
