@@ -39,6 +39,14 @@ def resolve(source: str | os.PathLike) -> Path:
             nothing of it is left then.
     """
     text = os.fspath(source)
+    if '://' in text:
+        try:
+            _ = urlsplit(text).port
+        except ValueError as error:
+            raise CheckpointError(
+                f'{text!r} is no address: {error}; give a path, or a URL '
+                'such as https://HOST/FILE.pth'
+            ) from error
     if re.match(r'https?://', text):
         return _download(text)
     if text.startswith('file://'):

@@ -149,3 +149,9 @@ def test_local_urls_are_paths(hub: Path, tmp_path: Path) -> None:
 
 def test_a_url_without_a_name(hub: Path) -> None:
     assert cached_path('http://127.0.0.1/').name == 'download'
+
+
+@pytest.mark.parametrize('url', ['http://[', 'https://host:port/a.pth'])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(CheckpointError, match='is no address.*give a path'):
+        load_weights_file(url)
