@@ -8,6 +8,7 @@ the scope, and the node's ``locations`` when it looks a name up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config.utils import MODULE2PACKAGE
@@ -77,9 +78,9 @@ def type_name(cfg: Any) -> str:
 
     Args:
         cfg: With a ``type``, a dotted name or, in newer configs, the class
-            itself; '' for one without, and for None.
+            itself; '' for one without, and for what is no config.
     """
-    kind = (cfg or {}).get('type') or ''
+    kind = cfg.get('type', '') if isinstance(cfg, Mapping) else ''
     if not isinstance(kind, str):
         return str(getattr(kind, '__name__', kind))
     return kind.rpartition('.')[2]

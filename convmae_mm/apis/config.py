@@ -81,8 +81,8 @@ def _check_sections(cfg: Config) -> None:
 
 def _decay_by_own_layers(cfg: Config) -> None:
     """Exchange a layer-wise decay that knows no ConvMAE, and say so."""
-    backbone = cfg.get('model', {}).get('backbone') or {}
-    if type_name(backbone) != 'ConvMAE':
+    model = cfg.get('model') or {}
+    if type_name(model.get('backbone')) != 'ConvMAE':
         return
     if use_own_decay(cfg.get('optim_wrapper')):
         print_log(

@@ -72,6 +72,8 @@ def fit_loaders(cfg: Config) -> None:
             for setting in ('persistent_workers', 'prefetch_factor'):
                 loader.pop(setting, None)
         loader.setdefault('worker_init_fn', dict(type=_path(seed_worker)))
+        # for mmengine's own function for workers
+        loader.pop('disable_subprocess_warning', None)
 
 
 def _path(thing: type | object) -> str:

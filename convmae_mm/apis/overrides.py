@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import mmengine.registry
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from convmae_mm.errors import ConfigError
@@ -101,8 +104,13 @@ def _refuse(cfg: Config, key: str) -> None:
             'is over before an override acts. Override what it was used for, '
             f'{_list(places)}, or change {first} in the file'
         )
+    warn_unread(key, first)
+
+
+def warn_unread(key: str, variable: str) -> None:
+    """Say that an override of a variable may do nothing."""
     print_log(
-        f'--cfg-options {key}: no setting has the value of {first}, and '
+        f'--cfg-options {key}: no setting has the value of {variable}, and '
         'neither the training nor the test reads it; only code of yours may',
         logger='current',
         level=logging.WARNING,
@@ -129,18 +137,46 @@ def _refuse_misspelt(cfg: Config, key: str) -> None:
             for name, part in inner.items()
             if leaf in part and leaf not in OF_EITHER
         ]
-    if leaf not in known and meant:
+    if leaf not in known and meant and not _takes(cfg, beside, leaf):
         raise ConfigError(
             f'--cfg-options {key}: there is no such setting; is '
             f'{f"{stem}.{meant[0]}".lstrip(".")} meant?'
         )
 
 
+def _takes(cfg: Config, part: Mapping[str, Any], name: str) -> bool:
+    """Whether what a part builds has an argument of this name."""
+    kind = part.get('type')
+    if isinstance(kind, str):
+        kind = _find(kind, cfg.get('default_scope'))
+    return any(
+        name in inspect.signature(base.__init__).parameters
+        for base in getattr(kind, '__mro__', ())
+        if '__init__' in vars(base) and base is not object
+    )
+
+
+def _find(kind: str, scope: str | None) -> Any:
+    """The class of a name, in whichever registry it is."""
+    for root in vars(mmengine.registry).values():
+        if isinstance(root, Registry):
+            with root.switch_scope_and_registry(scope) as registry:
+                try:
+                    found = registry.get(kind)
+                except Exception:  # told when it is built
+                    continue
+            if found is not None:
+                return found
+    return None
+
+
 def _nearly_same(one: str, other: str) -> bool:
     """Whether two names differ by a slip, in no word as a whole."""
     words = [one.split('_'), other.split('_')]
-    if one == other or len(one) < MIN_SLIP or len(words[0]) != len(words[1]):
+    if len(one) < MIN_SLIP or len(words[0]) != len(words[1]):
         return False
+    if re.sub(r'\d', '', one) == re.sub(r'\d', '', other):
+        return False  # the same, or numbered
     return all(
         sorted(a) == sorted(b)
         or difflib.SequenceMatcher(None, a, b).ratio() > MIN_RATIO

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import get_world_size
+from mmengine.evaluator import DumpResults
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
@@ -94,7 +95,7 @@ class TestRehearsal(Hook):
     """
 
     def before_test(self, runner: Runner) -> None:
-        """Do it, unless the test is hardly longer.
+        """Do it.
 
         Raises:
             RehearsalError: If something fails.
@@ -187,13 +188,26 @@ def _rehearse_scoring(
             data = loader.collate_fn([dataset[i] for i in part])
             found = getattr(model, f'{split}_step')(data)
             loop.evaluator.process(data_samples=found, data_batch=data)
+        metrics = loop.evaluator.metrics
         try:
+            # what somebody asked to have written is of the whole set
+            loop.evaluator.metrics = [x for x in metrics if not _writes(x)]
             scores = loop.evaluator.evaluate(len(indices))
         finally:
-            for metric in loop.evaluator.metrics:
+            loop.evaluator.metrics = metrics
+            for metric in metrics:
                 metric.results.clear()
         if check is not None:
             check(scores)
+
+
+def _writes(metric: Any) -> bool:
+    """Whether a metric writes files when it is asked for scores."""
+    return (
+        isinstance(metric, DumpResults)
+        or getattr(metric, 'format_only', False)
+        or getattr(metric, 'outfile_prefix', None) is not None
+    )
 
 
 def _check_watched(runner: Runner, scores: Mapping[str, Any]) -> None:

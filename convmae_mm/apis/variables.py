@@ -10,9 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from convmae_mm.errors import ConfigError
-
-from .overrides import READ_KEYS
+from .overrides import READ_KEYS, warn_unread
 
 # What only works where the file is: files it inherits from, its own place.
 BOUND_TO_ITS_PLACE = ('_base_', 'read_base', '{{', '__file__')
@@ -34,8 +32,6 @@ def read_with_variables(
     Returns:
         The config, and the overrides that are none of its variables.
 
-    Raises:
-        ConfigError: If nothing in the file depends on a variable.
     """
     places = _variables(path) if path.suffix == '.py' else {}
     mine = {key: overrides[key] for key in overrides if key in places}
@@ -53,11 +49,8 @@ def read_with_variables(
     before = Config.fromfile(path).to_dict()
     after = cfg.to_dict()
     if all(before[k] == after[k] for k in before if k not in mine):
-        if any(before[key] != value for key, value in mine.items()):
-            raise ConfigError(
-                f'--cfg-options {", ".join(mine)}: nothing in {path} depends '
-                'on it'
-            )
+        for key in mine:
+            warn_unread(key, key)
     return cfg, {k: v for k, v in overrides.items() if k not in mine}
 
 
@@ -71,8 +64,8 @@ def _variables(path: Path) -> dict[str, tuple[int, int]]:
     if any(word in text for word in BOUND_TO_ITS_PLACE) or not text.isascii():
         return {}
     starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    for line in text.split('\n'):  # as Python counts lines, unlike str does
+        starts.append(starts[-1] + len(line) + 1)
     found: dict[str, tuple[int, int]] = {}
     repeated = set()
     for node in tree.body:

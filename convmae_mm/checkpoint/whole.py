@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convmae_mm.errors import ConfigError
 
-from .errors import UnmatchedTensorsError
+from .errors import CheckpointError, UnmatchedTensorsError
 from .networks import (
     NETWORKS,
     Network,
@@ -99,8 +99,13 @@ class WholeNetwork:
                 naming every tensor in the way.
         """
         network = network or closest_network(ours)
-        if spelling is None or spelling not in network.rules:
+        if spelling is None or '' in network.rules:
             spelling = next(iter(network.rules))
+        if spelling not in network.rules:
+            raise CheckpointError(
+                f'unknown pooling={spelling!r}; choose from '
+                f'{list(network.rules)}'
+            )
         released = export_tensors(ours, network.rules[spelling])
         return cls(released, network, spelling)
 

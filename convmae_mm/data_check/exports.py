@@ -12,7 +12,8 @@ from convmae_mm.errors import DataError
 TRAINING_SPLITS = ('train', 'training')
 VALIDATION_SPLITS = ('val', 'valid', 'validation')
 ROBOFLOW_COCO = '_annotations.coco.json'
-YOLO_KEYS = re.compile(r'^(train|val|path|nc)\s*:', re.MULTILINE)
+YOLO_KEYS = re.compile(r'^(train|val)\s*:', re.MULTILINE)
+VOC_SIGN = b'<annotation'
 LABELME_SIGNS = (b'"shapes"', b'"imagePath"')
 
 
@@ -86,9 +87,8 @@ def _yolo(folder: Path) -> str | None:
 def _voc(folder: Path) -> str | None:
     splits = [*TRAINING_SPLITS, *VALIDATION_SPLITS]
     for place in (folder, *(folder / x for x in splits)):
-        if _has((place / 'Annotations').glob('*.xml')) or _has(
-            place.glob('*.xml')
-        ):
+        files = [*(place / 'Annotations').glob('*.xml'), *place.glob('*.xml')]
+        if files and VOC_SIGN in _head(files[0]):
             return _advice(
                 folder, 'is in the form of Pascal VOC', 'voc', place
             )
@@ -97,13 +97,17 @@ def _voc(folder: Path) -> str | None:
 
 def _labelme(folder: Path) -> str | None:
     for file in sorted(folder.glob('*.json'))[:1]:
-        with file.open('rb') as opened:
-            head = opened.read(1 << 20)
+        head = _head(file)
         if all(sign in head for sign in LABELME_SIGNS):
             return _advice(
                 folder, 'is in the form of labelme', 'labelme', folder
             )
     return None
+
+
+def _head(file: Path) -> bytes:
+    with file.open('rb') as opened:
+        return opened.read(1 << 20)
 
 
 def _has(files: Iterable[Path]) -> bool:

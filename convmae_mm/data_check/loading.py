@@ -174,7 +174,7 @@ def check_batches(split: Split, world_size: int, report: Report) -> None:
     sampler = type_name(loader.get('sampler'))
     drops = loader.get('drop_last', False)
     key = f'{split.name}_dataloader'
-    if 'shuffle' in loader and loader.get('sampler') is not None:
+    if loader.get('shuffle') and loader.get('sampler') is not None:
         report.add(
             'loader-shuffle',
             split.name,

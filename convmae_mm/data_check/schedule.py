@@ -95,8 +95,11 @@ def _check_optimizer(
     key: str, optimizer: Mapping[str, Any], report: Report
 ) -> None:
     kind = optimizer.get('type')
-    if not isinstance(kind, str) or OPTIMIZERS.get(kind) is not None:
+    if not isinstance(kind, str):
         return
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        if registry.get(kind) is not None:
+            return
     near = get_close_matches(kind, OPTIMIZERS.module_dict, 1)
     report.add(
         'optimizer-unknown',
@@ -125,7 +128,8 @@ def _check_validation(
     begin = loop.get('val_begin', 1)
     interval = loop.get('val_interval', 1 if length.by_epoch else 1000)
     what = 'epochs' if length.by_epoch else 'iterations'
-    if not isinstance(interval, int) or interval < 1:
+    whole = isinstance(interval, (int, float)) and interval % 1 == 0
+    if not whole or interval < 1:
         report.add(
             'val-interval',
             PART,

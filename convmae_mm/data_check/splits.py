@@ -117,7 +117,7 @@ class SplitReader:
         for index, (cfg, times) in enumerate(parts, 1):
             part = name if len(parts) == 1 else f'{name} {index}'
             before = len(split.paths)
-            if not self._check_palette(part, cfg.get('metainfo') or {}):
+            if not self._check_palette(part, cfg):
                 split.length = None
                 continue
             if not _can_be_listed(cfg):
@@ -212,14 +212,17 @@ class SplitReader:
         split.classes = split.classes or classes
         return True
 
-    def _check_palette(self, part: str, metainfo: Any) -> bool:
+    def _check_palette(self, part: str, cfg: Mapping[str, Any]) -> bool:
         """Whether each class that is named has a colour, if any has."""
+        metainfo = cfg.get('metainfo') or {}
         classes, palette = metainfo.get('classes'), metainfo.get('palette')
         if not isinstance(classes, (list, tuple)) or not palette:
             return True
         # names of palettes are mmdet's; more colours than classes are refused
-        # by mmseg alone
-        more = len(palette) > len(classes) and not _in_mmseg()
+        # by mmseg alone, but for some of the classes that it knows
+        more = len(palette) > len(classes) and (
+            not _in_mmseg() or _are_some(classes, cfg)
+        )
         if isinstance(palette, str) or len(palette) == len(classes) or more:
             return True
         self.report.add(
@@ -585,6 +588,16 @@ def not_there(paths: Sequence[str]) -> list[str]:
 def _in_mmseg() -> bool:
     scope = DefaultScope.get_current_instance()
     return scope is not None and scope.scope_name == 'mmseg'
+
+
+def _are_some(classes: Sequence[str], cfg: Mapping[str, Any]) -> bool:
+    """Whether classes are among those that a data set has of its own."""
+    kind = cfg.get('type')
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    own = (getattr(kind, 'METAINFO', None) or {}).get('classes') or ()
+    return set(classes) <= set(own)
 
 
 def _build_unread(cfg: Mapping[str, Any]) -> Any:

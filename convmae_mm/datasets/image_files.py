@@ -136,6 +136,10 @@ def find_by_pattern(
     return sorted(found)
 
 
+# What may follow a common name: a word, no number of another picture.
+ENDING = r'[_.-][A-Za-z].*'
+
+
 def endings(pictures: Sequence[str], maps: Sequence[str]) -> tuple[str, str]:
     """What follows the name that a picture and its label map share.
 
@@ -152,14 +156,16 @@ def endings(pictures: Sequence[str], maps: Sequence[str]) -> tuple[str, str]:
     for name in sorted(pictures, key=len, reverse=True):
         place = bisect.bisect_left(ordered, name)
         if place < len(ordered) and ordered[place].startswith(name):
-            return '', ordered[place].removeprefix(name)
+            ending = ordered[place].removeprefix(name)
+            if re.fullmatch(ENDING, ending):
+                return '', ending
     return _common_ending(pictures), _common_ending(maps)
 
 
 def _common_ending(names: Sequence[str]) -> str:
     """What all end in, from a separator on: '_mask' of 10_mask, 20_mask."""
     ending = os.path.commonprefix([x[::-1] for x in names])[::-1]
-    found = re.search(r'[_.-].*', ending)
+    found = re.search(rf'{ENDING}$', ending)
     return found[0] if found else ''
 
 

@@ -20,7 +20,7 @@ ARRAY, TIFFS = b'\x93NUMPY', (b'II*\x00', b'MM\x00*')
 MOST_CHANNELS = 32  # an array's first axis is of channels up to here
 
 
-class _AnyBands:
+class AnyBands:
     """mmcv, as those modules see it."""
 
     def __init__(self, mmcv: Any) -> None:
@@ -30,13 +30,17 @@ class _AnyBands:
         return getattr(self._mmcv, name)
 
     def imfrombytes(self, content: bytes, *args: Any, **kwargs: Any) -> Any:
-        """Decode a picture; arrays and TIFFs by :func:`to_colour`."""
+        """Decode a picture; what mmcv cannot by :func:`to_colour`."""
         if content.startswith(ARRAY):
             return to_colour(np.load(io.BytesIO(content), allow_pickle=False))
         if content.startswith(TIFFS):
             import tifffile
 
-            return to_colour(tifffile.imread(io.BytesIO(content)))
+            with tifffile.TiffFile(io.BytesIO(content)) as file:
+                series = file.series[0]
+                colour = series.ndim == 2 or series.shape[-1] in (1, 3, 4)
+                if not colour:  # OpenCV would take an axis for another
+                    return to_colour(series.asarray())
         return self._mmcv.imfrombytes(content, *args, **kwargs)
 
     def imwrite(self, img: np.ndarray, path: str, *args: Any) -> Any:
@@ -57,8 +61,8 @@ def draw_any_bands(scope: str) -> None:
     """
     for name in MODULES.get(scope, ()):
         module: Any = importlib.import_module(name)
-        if not isinstance(module.mmcv, _AnyBands):
-            module.mmcv = _AnyBands(module.mmcv)
+        if not isinstance(module.mmcv, AnyBands):
+            module.mmcv = AnyBands(module.mmcv)
 
 
 def to_colour(pixels: np.ndarray) -> np.ndarray:

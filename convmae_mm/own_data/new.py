@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convmae_mm.apis.load import find_checkpoint
+from convmae_mm.engine.atomic_files import write_whole
 from convmae_mm.errors import ConfigError
 
 from .configs import Wishes
@@ -77,8 +78,7 @@ def write_config(
             f'{out} exists already and differs: choose another --out, or '
             'remove it'
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding='utf-8')
+    write_whole(out, text.encode())
     return out
 
 

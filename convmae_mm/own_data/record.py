@@ -52,6 +52,12 @@ class RunFile:
             steps = {**self.steps, step: values}
             self._write({'steps': steps, 'seconds': self.seconds})
 
+    def forget(self, step: str) -> None:
+        """Let a step be done again."""
+        with self._lock:
+            steps = {k: v for k, v in self.steps.items() if k != step}
+            self._write({'steps': steps})
+
     @property
     def seconds(self) -> float:
         """Spent so far, over all starts; side by side counts once."""

@@ -80,6 +80,8 @@ class Trainings:
         for name in self.order.arms[len(tasks) :]:
             self._write(name)
         self._side_by_side(self._train_and_score, self.order.arms)
+        if self.record.content.get('trainings') != self.order.trainings:
+            self.record.forget('report')
         with self.record.step('report') as step:
             if step is not None:
                 self.record.update(trainings=self.order.trainings)
@@ -111,6 +113,8 @@ class Trainings:
             wishes = replace(self.order.wishes, iters=step['iters'])
             command = new_command(data, config, wishes, encoder)
             self.board.say(f'$ {shown(command)}')
+            # of a start that was killed before it put this on record
+            config.unlink(missing_ok=True)
             write_config(data, config, wishes, encoder)
 
     def _train_and_score(self, name: str) -> None:

@@ -66,7 +66,6 @@ def render_page(
     folder: Path,
     title: str,
     trainings: Sequence[TrainingReport],
-    intro: str = '',
 ) -> Path:
     """Write ``report.html``, ``report.md`` and the images of the latter.
 
@@ -74,7 +73,6 @@ def render_page(
         folder: To write into.
         title: Of the page.
         trainings: In the order in which they are told.
-        intro: A paragraph before them.
 
     Returns:
         The page.
@@ -87,9 +85,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters['number'] = _number
-    facts = dict(
-        title=title, trainings=trainings, intro=intro, version=__version__
-    )
+    facts = dict(title=title, trainings=trainings, version=__version__)
     html = environment.get_template('report.html.j2').render(
         facts, png=_png_uri, jpeg=lambda x: _uri(_jpeg(x), 'jpeg')
     )

@@ -189,3 +189,11 @@ def test_import_of_the_package_stays_light() -> None:
         'assert callable(convmae_mm.load)\n'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize(
+    'text', ["a = -'x'", 'a = {[1]: 2}', "a = float('x')", 'a = ' + '-' * 3000]
+)
+def test_texts_that_are_no_values_are_refused(text: str) -> None:
+    with pytest.raises(CheckpointError, match='the config inside is'):
+        read_config_text(f'{text} 1' if text.endswith('-') else text)

@@ -82,8 +82,11 @@ def test_slips_are_refused_wherever_they_are(
 
 def test_new_settings_beside_others_are_taken(cfg: Config) -> None:
     """Names that share a word are no slips."""
-    cfg.model.neck = dict(in_channels=3, min_size=1)
+    cfg.model.neck = dict(in_channels=3, min_size=1, conv1=4)
+    cfg.model.processor = dict(type='mmdet.DetDataPreprocessor', bgr_to_rgb=0)
     new = {
+        'model.processor.rgb_to_bgr': True,
+        'model.neck.conv2': 4,
         'model.neck.out_channels': 3,
         'model.neck.max_size': 2,
         'model.backbone.pretrain_img_size': 224,

@@ -225,6 +225,27 @@ def test_a_test_is_rehearsed(config):
         apis.test(config, weights, cfg_options=tested, check=False, **options)
 
 
+def test_a_trial_writes_no_results(config, tmp_path):
+    train(config, 'x', cfg_options={'train_cfg.max_epochs': 1})
+    out = tmp_path / 'found.pkl'
+    out.write_bytes(b'of an earlier test')
+    tested = {
+        'test_cfg': dict(type='TestLoop'),
+        'test_evaluator': dict(type='Accuracy'),
+        'test_dataloader': Config.fromfile(config).val_dataloader.to_dict(),
+        'custom_hooks': [dict(type='NoTestStep')],
+    }
+    options: dict[str, Any] = dict(work_dir=tmp_path / 'y', out=out)
+    with pytest.raises(AssertionError, match='the first step has begun'):
+        apis.test(
+            config,
+            config.parent / 'x' / 'epoch_1.pth',
+            cfg_options=tested,
+            **options,
+        )
+    assert out.read_bytes() == b'of an earlier test'
+
+
 @HOOKS.register_module()
 class NoTestStep(Hook):
     """Fails where a test begins."""

@@ -53,7 +53,6 @@ def test_a_variable_acts_on_what_is_computed_from_it(path: Path) -> None:
 @pytest.mark.parametrize(
     ('name', 'said'),
     [
-        ('unused', 'nothing in .* depends on it'),
         ('twice', 'the config file alone reads twice'),
         ('sides', 'the config file alone reads sides'),
         ('img_sizes', 'is model.img_size meant'),
@@ -64,6 +63,24 @@ def test_what_would_not_act_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         load(path, **{name: 7})
+
+
+def test_what_only_own_code_may_read_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        'convmae_mm.apis.overrides.print_log',
+        lambda text, **_: told.append(text),
+    )
+    assert load(path, unused=7).unused == 7
+    assert len(told) == 1
+    assert 'only code of yours may' in told[0]
+
+
+def test_lines_are_counted_as_python_counts_them(path: Path) -> None:
+    path.write_text('# page\f\n' + TEXT)
+    assert load(path, img_size=640).img_size == 640
 
 
 def test_an_inherited_file_stays_where_it_is(path: Path) -> None:

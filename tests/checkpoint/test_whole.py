@@ -234,6 +234,12 @@ def test_the_other_pooling_is_another_name() -> None:
     assert not {'fc_norm.weight', 'fc_norm.bias'} & keys
 
 
+def test_an_unknown_pooling_is_refused() -> None:
+    ours = convert_released_state_dict(released_state('cls_global_pool'))
+    with pytest.raises(CheckpointError, match="'first-token'.*'first_token'"):
+        export_released_state_dict(ours, pooling='first-token')
+
+
 def test_what_was_never_released_cannot_be_exported() -> None:
     ours = convert_released_state_dict(released_state('seg'))
     ours['decode_head.psp.weight'] = torch.zeros(1)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from convmae_mm.cli import _data_check, main
 from convmae_mm.data_check import LAYOUTS
+from convmae_mm.datasets.image_files import endings
 
 
 @pytest.fixture
@@ -95,6 +96,11 @@ def test_endings_of_label_maps(root, capsys, picture, label):
     report = told(capsys, *options)
     assert codes(report) == ['label-map-missing']
     assert report['faults'][0]['examples'] == [f'b{picture}.jpg']
+
+
+def test_numbers_of_other_pictures_are_no_endings():
+    assert endings(['1', '2', '3'], ['10', '20', '30']) == ('', '')
+    assert endings(['a_2023_img'], ['a_2024_lab']) == ('_img', '_lab')
 
 
 def test_labels_from_1_on_are_recognised(root, capsys):

@@ -604,7 +604,7 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
     ),
     'an order that the sampler decides': (
         'cls',
-        put('train_dataloader.shuffle', False),
+        put('train_dataloader.shuffle', True),
         {'loader-shuffle': 'set train_dataloader.sampler.shuffle'},
     ),
     'an optimizer that is none': (
@@ -756,6 +756,33 @@ def wrapped(name: str, **settings: Any) -> Change:
 
 
 FINE: dict[str, tuple[str, Change]] = {
+    'an optimizer of a library': (
+        'cls',
+        put('optim_wrapper.optimizer', dict(type='Lamb', lr=1e-3)),
+    ),
+    'a shuffle that is off beside a sampler': (
+        'det',
+        put('val_dataloader.shuffle', False),
+    ),
+    'an interval as a power of ten': (
+        'det',
+        put('train_cfg.val_interval', 1e0),
+    ),
+    'colours of all classes of a set, some of which are named': (
+        'seg',
+        both(
+            put(f'{TRAIN}.type', 'CityscapesDataset'),
+            put(f'{TRAIN}.img_suffix', '.jpg'),
+            put(f'{TRAIN}.seg_map_suffix', '.png'),
+            put(
+                f'{TRAIN}.metainfo',
+                dict(
+                    classes=('road', 'sidewalk', 'building'),
+                    palette=[[k, k, k] for k in range(19)],
+                ),
+            ),
+        ),
+    ),
     'a palette by name': (
         'det',
         put(f'{TRAIN}.metainfo.palette', 'random'),

@@ -109,5 +109,7 @@ def test_yolo_without_its_yaml_is_told_what_to_write(tmp_path: Path) -> None:
 def test_other_folders_are_no_exports(tmp_path: Path) -> None:
     write_class_folders(tmp_path)
     (tmp_path / 'classes.yaml').write_text('names: [cat, dog]')
+    (tmp_path / 'about.yaml').write_text('names: [a]\npath: somewhere')
+    (tmp_path / 'metadata.xml').write_text('<metadata/>')
     (tmp_path / 'labels.json').write_text(json.dumps(coco_content()))
     assert how_to_read(tmp_path) is None

@@ -11,7 +11,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from convmae_mm.engine.any_bands import draw_any_bands, to_colour
+from convmae_mm.engine.any_bands import AnyBands, draw_any_bands, to_colour
 
 
 @pytest.mark.parametrize('suffix', ['.npy', '.tif', '.png'])
@@ -64,3 +64,15 @@ def test_any_array_becomes_a_picture(shape: tuple, kind: type) -> None:
 
 def test_a_constant_array_is_no_division_by_zero() -> None:
     assert not to_colour(np.full((4, 5, 3), 7.0)).any()
+
+
+def test_pictures_that_mmcv_reads_stay_with_it(tmp_path: Path) -> None:
+    """Such as compressed TIFFs, for which tifffile wants another package."""
+    import mmcv
+
+    file = tmp_path / 'a.tif'
+    picture = np.full((8, 9, 3), (200, 100, 50), np.uint8)
+    Image.fromarray(picture).save(file, compression='tiff_lzw')
+    content = file.read_bytes()
+    found = AnyBands(mmcv).imfrombytes(content, channel_order='rgb')
+    assert np.array_equal(found, picture)

@@ -93,6 +93,46 @@ def test_what_is_done_is_not_done_again(
     assert (work_dir / 'run.json').read_text('utf-8') == before
 
 
+def test_a_config_that_a_kill_left_behind_is_written_anew(
+    tmp_path: Path,
+) -> None:
+    order = Run(
+        tasks=(Boxes(*write_coco(tmp_path)),),
+        pictures=None,
+        work_dir=tmp_path,
+        wishes=Wishes(iters=20),
+    )
+    config = tmp_path / f'{order.arms[0]}.py'
+    config.write_text('of another = length')
+    trainings(order, tmp_path)._write(order.arms[0])
+    assert Config.fromfile(config).train_cfg.max_iters == 20
+
+
+def test_a_report_is_of_all_that_is_trained_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as when the other start is asked for later."""
+    order = Run(
+        tasks=(Boxes(*write_coco(tmp_path)),),
+        pictures=None,
+        work_dir=tmp_path,
+        wishes=Wishes(iters=20),
+    )
+    done: list[str] = []
+    for name in ('_write', '_train_and_score'):
+        monkeypatch.setattr(Trainings, name, lambda *_: None)
+    monkeypatch.setattr(
+        Trainings, '_command', lambda self, name, *_: done.append(name)
+    )
+    run = trainings(order, tmp_path)
+    run.run()
+    run.run()
+    assert done == ['report']
+    run.record.update(trainings=['another'])
+    run.run()
+    assert done == ['report', 'report']
+
+
 @pytest.mark.slow
 def test_other_options_want_another_folder(
     finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture

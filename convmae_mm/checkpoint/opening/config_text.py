@@ -43,18 +43,17 @@ def read_config_text(text: str) -> Config:
             values, or asks for modules of other packages.
     """
     try:
-        tree = ast.parse(text)
+        entries = dict(map(_read_assignment, ast.parse(text).body))
+    except CheckpointError:
+        raise
     except SyntaxError as error:
         raise CheckpointError(
             f'the config inside is damaged: line {error.lineno}: {error.msg}'
         ) from error
-    entries: dict[str, Any] = {}
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                entries[name] = _evaluate(value)
-            case _:
-                raise _refusal(statement)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f'the config inside is no plain one: {error}'
+        ) from error
     foreign = sorted(
         {
             name
@@ -122,6 +121,13 @@ def _is_registered(found: Any) -> bool:
     for node in below:
         below += node.children.values()
     return any(found is x for node in below for x in node.module_dict.values())
+
+
+def _read_assignment(statement: ast.stmt) -> tuple[str, Any]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, _evaluate(value)
+    raise _refusal(statement)
 
 
 def _evaluate(node: ast.expr) -> Any:
