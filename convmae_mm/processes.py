@@ -8,8 +8,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import DiskError, UserError
@@ -21,6 +22,8 @@ LAUNCHED = {
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
 }
+SHARED_MEMORY = Path('/dev/shm')
+LEFT_BEHIND = 60  # seconds after which nobody is on the way to fetch it
 _PR_SET_PDEATHSIG = 1
 
 
@@ -94,3 +97,23 @@ def own_folder(folder: str | Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def clear_shared_memory(folder: Path = SHARED_MEMORY) -> None:
+    """Remove batches that killed processes of ours have left in memory.
+
+    torch names a batch on its way from a data worker ``torch_PID_...`` for
+    an instant, and a kill in that instant leaves it there.
+
+    Args:
+        folder: Where the system keeps shared memory.
+    """
+    for file in folder.glob('torch_*_*'):
+        number = file.name.split('_')[1]
+        if not number.isdigit() or Path('/proc', number).exists():
+            continue
+        with suppress(OSError):  # somebody else's, or gone
+            status = file.stat()
+            old = time.time() - status.st_mtime > LEFT_BEHIND
+            if old and status.st_uid == os.getuid():
+                file.unlink()

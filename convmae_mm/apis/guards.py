@@ -18,7 +18,11 @@ from convmae_mm.engine import (
 )
 from convmae_mm.engine.atomic_files import remove_leftovers
 from convmae_mm.engine.random_streams import seed_worker
-from convmae_mm.processes import own_folder, place_among
+from convmae_mm.processes import (
+    clear_shared_memory,
+    own_folder,
+    place_among,
+)
 from convmae_mm.registry import type_name
 
 TRAINING_HOOKS = (FiniteTrainingHook, CheckpointMatchHook, RandomStreamsHook)
@@ -38,6 +42,7 @@ def owned_work_dir(cfg: Config) -> Iterator[None]:
     # A log file that cannot be written is no news for each of its lines.
     tell, logging.raiseExceptions = logging.raiseExceptions, False
     try:
+        clear_shared_memory()
         with own_folder(cfg.work_dir):
             remove_leftovers(Path(cfg.work_dir))
             yield

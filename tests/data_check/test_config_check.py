@@ -770,18 +770,18 @@ FINE: dict[str, tuple[str, Change]] = {
     ),
     'colours of all classes of a set, some of which are named': (
         'seg',
-        both(
-            put(f'{TRAIN}.type', 'CityscapesDataset'),
-            put(f'{TRAIN}.img_suffix', '.jpg'),
-            put(f'{TRAIN}.seg_map_suffix', '.png'),
-            put(
-                f'{TRAIN}.metainfo',
-                dict(
+        lambda cfg, root: [
+            cfg[f'{split}_dataloader']['dataset'].update(
+                type='CityscapesDataset',
+                img_suffix='.jpg',
+                seg_map_suffix='.png',
+                metainfo=dict(
                     classes=('road', 'sidewalk', 'building'),
                     palette=[[k, k, k] for k in range(19)],
                 ),
-            ),
-        ),
+            )
+            for split in ('train', 'val')
+        ],
     ),
     'a palette by name': (
         'det',

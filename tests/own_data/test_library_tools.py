@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -34,6 +35,12 @@ def tool(library: str, name: str, folder: Path, *arguments: object) -> str:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def maintained() -> bool:
+    """Whether the maintained OpenMMLab packages are installed."""
+    names = {x.name for x in importlib.metadata.distributions()}
+    return 'onedl-mmengine' in names
 
 
 @pytest.fixture(scope='module', params=['detector', 'segmentor'])
@@ -71,6 +78,8 @@ def test_print_config(trained: tuple[str, Path]) -> None:
 
 def test_browse_dataset(trained: tuple[str, Path]) -> None:
     library, folder = trained
+    if library == 'mmseg' and not maintained():
+        pytest.skip('the frozen mmseg hands OpenCV a view that it refuses')
     tool(
         library,
         'analysis_tools/browse_dataset.py',
