@@ -28,6 +28,8 @@ from convmae_mm.apis.rehearsal import (
 )
 from convmae_mm.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 # 9 pictures of two classes, 2 in a batch; everything that is random or has a
 # state of its own: augmentation, dropped paths, BatchNorm.
 CONFIG = """

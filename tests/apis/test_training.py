@@ -27,6 +27,8 @@ from convmae_mm.cli import main
 from convmae_mm.errors import CheckpointError, ConfigError
 from convmae_mm.processes import FolderInUseError, own_folder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 # Eight 32-pixel pictures, four in a step: two steps an epoch.

@@ -13,6 +13,8 @@ import pytest
 
 from convmae_mm.cli import main
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / 'docs' / 'predict.md'
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```', re.MULTILINE | re.DOTALL)
 

@@ -19,6 +19,8 @@ import convmae_mm
 from convmae_mm import apis
 from convmae_mm.cli import main
 
+pytestmark = pytest.mark.slow
+
 Trained = Callable[[str], Path]
 
 

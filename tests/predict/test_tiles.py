@@ -14,6 +14,8 @@ from convmae_mm.predict.objects import Objects, encode_mask, merge_tiles
 from convmae_mm.predict.run import Tiling, _predict_tiles
 from convmae_mm.predict.tiles import merge_label_maps, tile_boxes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('overlap', [0.0, 0.2, 0.5])
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from convmae_mm.report.measures import (
     confusion_of,
 )
 
+pytestmark = pytest.mark.slow
+
 Trained = Callable[[str], Path]
 
 
