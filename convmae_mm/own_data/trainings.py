@@ -26,6 +26,8 @@ from .record import RunFile
 CPU_MINUTES = 20.0
 # Of the time, what pretraining gets; the trainings on labels share the rest.
 PRETRAIN_SHARE = 0.3
+# Of the time, what a training gets at least once others are done.
+LEAST_SHARE = 0.2
 START_SECONDS = 15  # to start a command
 TIMED_STEPS = 14
 WARM_STEPS = 5
@@ -172,6 +174,15 @@ class Trainings:
             if self.jobs > len(self.order.tasks):
                 seconds *= BESIDE
         iters = int(share / seconds)
+        if iters < TIMED_STEPS and name != ENCODER and self.record.steps:
+            # What was done before took longer than it was timed to, such as
+            # on a machine that others use; it is not to be in vain.
+            share = LEAST_SHARE * 60 * self.budget
+            iters = int(share / seconds)
+            self.board.say(
+                f'{name}: the time is over, and {share / 60:.1f} minutes more '
+                'are taken'
+            )
         most = suggested if self.order.minutes is None else LONGEST * suggested
         if iters < TIMED_STEPS:
             raise ConfigError(

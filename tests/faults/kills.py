@@ -57,6 +57,11 @@ def start(arguments: list[str], log: Path, before: Callable[[], None]) -> int:
     try:
         before()
         code = main(arguments)
+    except RuntimeError as error:
+        # torch's handler raises it wherever the leader is, even at its end
+        if 'DataLoader worker' not in str(error):
+            raise
+        code = 1
     finally:
         os._exit(code)
 

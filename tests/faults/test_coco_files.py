@@ -73,6 +73,7 @@ def write(content: Any, path: Path, number: int) -> Path:
 
 def load_all(file: Path, pictures: Path, masks: bool) -> None:
     """Read every picture as a training does."""
+    from mmcv.transforms import LoadImageFromFile
     from mmdet.datasets import CocoDataset
 
     dataset = CocoDataset(
@@ -81,7 +82,7 @@ def load_all(file: Path, pictures: Path, masks: bool) -> None:
         metainfo=dict(classes=CLASSES),
         serialize_data=False,
         pipeline=[
-            dict(type='mmdet.LoadImageFromFile'),
+            dict(type=LoadImageFromFile),
             dict(
                 type='mmdet.LoadAnnotations', with_bbox=True, with_mask=masks
             ),

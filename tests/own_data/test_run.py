@@ -11,6 +11,7 @@ from own_sets import write_coco, write_pictures
 from rich.console import Console
 
 from convmae_mm.cli import main
+from convmae_mm.errors import ConfigError
 from convmae_mm.own_data.board import Board
 from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, Pictures
@@ -211,6 +212,26 @@ def test_lengths_fit_the_time(
     steps = late._iters('detector', order.tasks[0], None)
     # 80 seconds are left, and most of them go into starting commands
     assert steps == 300 if minutes is None else 120 < steps <= 130
+
+
+def test_what_is_done_is_not_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may get slower while the encoder is trained."""
+    coco, images = write_coco(tmp_path)
+    order = Run(
+        tasks=(Boxes(coco, images),),
+        pictures=Pictures(images),
+        work_dir=tmp_path,
+        wishes=Wishes(),
+        minutes=10.0,
+    )
+    monkeypatch.setattr(Trainings, '_time', lambda *_: (300, 0.5, 1.0))
+    late = trainings(order, tmp_path, spent=700.0)
+    with pytest.raises(ConfigError, match='10 minutes are too few'):
+        late._iters('encoder', order.pictures, None)
+    late.record.finish('encoder', checkpoint='encoder/iter_9.pth')
+    assert late._iters('detection', order.tasks[0], None) == 240
 
 
 def test_two_starts_share_the_cores_or_the_time(
