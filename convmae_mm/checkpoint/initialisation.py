@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from .errors import CheckpointError, UnmatchedTensorsError
 from .networks import uses_our_names
-from .networks.encoder import BACKBONE, WINDOW_TABLE, addition
+from .networks.encoder import BACKBONE, addition
+from .networks.encoder_rules import WINDOW_TABLE
 from .opening.foreign import check_is_convmae
 from .whole import WholeNetwork
 

@@ -25,14 +25,9 @@ from .networks import (
     network_named,
     uses_our_names,
 )
-from .networks.encoder import (
-    BACKBONE,
-    RELEASED_INDEX,
-    RELEASED_TABLE,
-    Encoder,
-    build_position_index,
-    read_encoder,
-)
+from .networks.encoder import BACKBONE, Encoder, read_encoder
+from .networks.encoder_rules import RELEASED_INDEX, RELEASED_TABLE
+from .networks.grids import build_position_index
 from .networks.network import Options
 from .networks.reader import Reader
 from .networks.rules import (

@@ -20,7 +20,7 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     export_released_state_dict,
 )
-from convmae_mm.checkpoint.networks.encoder import build_position_index
+from convmae_mm.checkpoint.networks.grids import build_position_index
 from convmae_mm.checkpoint.whole import closest_network
 
 MAY_BE_MISSING = ('relative_position_index', 'num_batches_tracked')

@@ -1,8 +1,4 @@
-"""The encoder inside every network: its names, and its settings.
-
-One table covers the encoder in all five modes, since what only one mode has
-is called differently in each.
-"""
+"""The encoder inside every network: what its tensors tell of it."""
 
 from __future__ import annotations
 
@@ -10,35 +6,33 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from convmae_mm.checkpoint.errors import CheckpointError
 from convmae_mm.models.backbones import ConvMAE
 from convmae_mm.variants import (
-    PATCH_SIZE,
     LastMap,
     RelativePosition,
     arch_zoo,
     mode_zoo,
 )
 
+from .encoder_rules import WINDOW_TABLE
+from .grids import (
+    Grid,
+    ImgSize,
+    possible_grids,
+    rows_of_table,
+    side_of_table,
+    to_grid,
+    to_pixels,
+)
 from .reader import Outlined, Reader, ratio, shapes_of
-from .rules import POINTWISE, Drop, Rule, Rules, Shape
+from .rules import Shape
 
-Grid = tuple[int, int]
-ImgSize = int | Sequence[int] | None
 HEAD_CHANNELS = 64  # of one attention head, unless the arch is in arch_zoo
 BACKBONE = 'backbone.'
-WINDOW_TABLE = 'window_rel_pos.table'
 GLOBAL_TABLE = r'(global_rel_pos|blocks3\.\d+\.attn\.rel_pos)\.table'
-# The end of a released name of a table, and of its index buffer.
-RELEASED_TABLE = 'relative_position_bias_table'
-RELEASED_INDEX = 'relative_position_index'
-
 # What modes add to the plain encoder: names, and what it is.
 ADDITIONS: dict[RelativePosition | LastMap | str, tuple[str, str]] = {
     RelativePosition.SHARED: (
@@ -56,59 +50,6 @@ ADDITIONS: dict[RelativePosition | LastMap | str, tuple[str, str]] = {
     'layer_scale': (r'blocks3\.\d+\.scale[12]\..*', 'LayerScale'),
     LastMap.CONVOLUTION: (r'downsample\..*', 'a convolutional E4'),
 }
-
-_INDEX_REASON = 'computed from the grid of its table'
-_POINTWISE_LAYERS = ('conv1', 'conv2', 'mlp.fc1', 'mlp.fc2')
-_STAGE3 = 'blocks3.{index}'
-
-# What every transformer block has, of the encoder and of the decoder.
-TRANSFORMER_LAYERS = (
-    *('norm1.{leaf}', 'norm2.{leaf}', 'attn.qkv.{leaf}', 'attn.proj.{leaf}'),
-    *('mlp.fc1.{leaf}', 'mlp.fc2.{leaf}'),
-)
-
-# Released names and ours, without prefix on either side.
-ENCODER_RULES: Rules = (
-    Rule('pos_embed', 'pos_embed'),
-    Rule('patch_embed{index}.proj.{leaf}', 'patch_embed{index}.proj.{leaf}'),
-    Rule('patch_embed{index}.norm.{leaf}', 'patch_embed{index}.norm.{leaf}'),
-    Rule('patch_embed4.{leaf}', 'patch_embed4.{leaf}'),
-    *(
-        rule
-        for stage in ('blocks1.{index}', 'blocks2.{index}')
-        for rule in (
-            # released: the depthwise convolution is called attn
-            Rule(f'{stage}.attn.{{leaf}}', f'{stage}.depthwise.{{leaf}}'),
-            *(
-                Rule(f'{stage}.{x}.weight', f'{stage}.{x}.weight', POINTWISE)
-                for x in _POINTWISE_LAYERS
-            ),
-            *(
-                Rule(f'{stage}.{x}.bias', f'{stage}.{x}.bias')
-                for x in _POINTWISE_LAYERS
-            ),
-            Rule(f'{stage}.norm1.{{leaf}}', f'{stage}.norm1.{{leaf}}'),
-            Rule(f'{stage}.norm2.{{leaf}}', f'{stage}.norm2.{{leaf}}'),
-        )
-    ),
-    *(Rule(f'{_STAGE3}.{x}', f'{_STAGE3}.{x}') for x in TRANSFORMER_LAYERS),
-    # modes detection and mimdet: a table for the window blocks, one for the
-    # global blocks
-    Rule(f'windowed_rel_pos_bias.{RELEASED_TABLE}', WINDOW_TABLE),
-    Rule(f'global_rel_pos_bias.{RELEASED_TABLE}', 'global_rel_pos.table'),
-    Drop(f'windowed_rel_pos_bias.{RELEASED_INDEX}', _INDEX_REASON),
-    Drop(f'global_rel_pos_bias.{RELEASED_INDEX}', _INDEX_REASON),
-    # mode vitdet: decomposed, per block
-    Rule(f'{_STAGE3}.attn.rel_pos_h', f'{_STAGE3}.attn.rel_pos.height'),
-    Rule(f'{_STAGE3}.attn.rel_pos_w', f'{_STAGE3}.attn.rel_pos.width'),
-    # mode seg: a table per block, LayerScale, E4 by a convolution
-    Rule(f'{_STAGE3}.attn.{RELEASED_TABLE}', f'{_STAGE3}.attn.rel_pos.table'),
-    Drop(f'{_STAGE3}.attn.{RELEASED_INDEX}', _INDEX_REASON),
-    Rule(f'{_STAGE3}.gamma_1', f'{_STAGE3}.scale1.weight'),
-    Rule(f'{_STAGE3}.gamma_2', f'{_STAGE3}.scale2.weight'),
-    Rule('fpn.0.{leaf}', 'downsample.0.{leaf}'),
-    Rule('fpn.1.{leaf}', 'downsample.1.{leaf}'),
-)
 
 
 @dataclass(frozen=True)
@@ -254,7 +195,7 @@ class Encoder:
         Raises:
             CheckpointError: If the grid is unknown.
         """
-        side = _side_of_table(rows)
+        side = side_of_table(rows)
         if table == WINDOW_TABLE:
             assert side is not None, 'windows are square'
             return side, side
@@ -266,10 +207,10 @@ class Encoder:
                 'which are no square grid; give img_size=(height, width)'
             )
         height, width = to_grid(img_size)
-        if _rows_of_table(height, width) != rows:
+        if rows_of_table(height, width) != rows:
             raise CheckpointError(
                 f'{img_size=} does not fit {name!r}: a {height} x {width} '
-                f'grid needs {_rows_of_table(height, width)} rows, but it '
+                f'grid needs {rows_of_table(height, width)} rows, but it '
                 f'has {rows}'
             )
         return height, width
@@ -420,11 +361,11 @@ def read_encoder(whole: Reader) -> Encoder:
             heads = reader.size((GLOBAL_TABLE, 1), (WINDOW_TABLE, 1))
             if kind is RelativePosition.SHARED:
                 window = _read_window(reader, mode)
-    grids = _possible_grids(positions, tables)
+    grids = possible_grids(positions, tables)
     if not grids:
         # embedding and tables contradict each other
         reader.dispute((GLOBAL_TABLE, 0), ('pos_embed', 1))
-        grids = _possible_grids(positions, None)
+        grids = possible_grids(positions, None)
     return Encoder(
         mode=mode,
         in_channels=reader.known((r'patch_embed1\.proj\.weight', 1)),
@@ -467,7 +408,7 @@ def read_mode(reader: Reader, depth: int) -> str:
         return 'plain'
     side = mode_zoo['detection'].window_size
     rows = reader.size((WINDOW_TABLE, 0))
-    return 'detection' if rows == _rows_of_table(side, side) else 'mimdet'
+    return 'detection' if rows == rows_of_table(side, side) else 'mimdet'
 
 
 def addition(name: str) -> str | None:
@@ -480,46 +421,6 @@ def addition(name: str) -> str | None:
         if re.fullmatch(pattern, name):
             return kind
     return None
-
-
-def build_position_index(grid: Grid) -> Tensor:
-    """Which row of a relative-position table each pair of tokens takes.
-
-    Args:
-        grid: (H, W); L = H * W.
-
-    Returns:
-        (L, L) int64, queries first:
-        ``(dy + H - 1) * (2 * W - 1) + dx + W - 1`` for offsets dy, dx from
-        key to query.
-    """
-    height, width = grid
-    rows = torch.arange(height).repeat_interleave(width)
-    columns = torch.arange(width).repeat(height)
-    dy = rows[:, None] - rows + height - 1
-    dx = columns[:, None] - columns + width - 1
-    return dy * (2 * width - 1) + dx
-
-
-def to_grid(img_size: int | Sequence[int]) -> Grid:
-    """(H, W) in patches of a size in pixels.
-
-    Raises:
-        CheckpointError: If it is none.
-    """
-    sides = (img_size, img_size) if isinstance(img_size, int) else img_size
-    if len(sides) != 2 or any(s < 1 or s % PATCH_SIZE for s in sides):
-        raise CheckpointError(
-            f'{img_size=} must be a number of pixels or (height, width), '
-            f'divisible by {PATCH_SIZE}'
-        )
-    return sides[0] // PATCH_SIZE, sides[1] // PATCH_SIZE
-
-
-def to_pixels(grid: Grid) -> int | Grid:
-    """The size in pixels, one number if it is square."""
-    height, width = grid[0] * PATCH_SIZE, grid[1] * PATCH_SIZE
-    return height if height == width else (height, width)
 
 
 def _read_channels(reader: Reader, stage: int) -> int:
@@ -543,7 +444,7 @@ def _read_depth(reader: Reader, stage: int) -> int:
 
 def _read_window(reader: Reader, mode: str) -> int:
     rows = reader.size((WINDOW_TABLE, 0))
-    side = None if rows is None else _side_of_table(rows)
+    side = None if rows is None else side_of_table(rows)
     if side is None:
         reader.dispute((WINDOW_TABLE, 0))
     return side or mode_zoo[mode].window_size
@@ -569,25 +470,3 @@ def _read_axes(shapes: Mapping[str, Shape], depth: int) -> tuple[Grid, ...]:
     return tuple(
         max(kinds, key=lambda kind: agreement(kind, pair)) for pair in found
     )
-
-
-def _rows_of_table(height: int, width: int) -> int:
-    return (2 * height - 1) * (2 * width - 1)
-
-
-def _side_of_table(rows: int) -> int | None:
-    """Side of the square grid that a table is for."""
-    side = isqrt(rows)
-    return side // 2 + 1 if side * side == rows and side % 2 else None
-
-
-def _possible_grids(positions: int, tables: int | None) -> tuple[Grid, ...]:
-    """The (H, W), H at most W, that an embedding and tables can be for."""
-    grids = (
-        (height, positions // height)
-        for height in range(isqrt(max(positions, 0)), 0, -1)
-        if positions % height == 0
-    )
-    if tables is None:
-        return tuple(grids) or ((1, 1),)
-    return tuple(x for x in grids if _rows_of_table(*x) == tables)

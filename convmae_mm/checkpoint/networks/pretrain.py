@@ -8,7 +8,9 @@ from convmae_mm.checkpoint.errors import CheckpointError
 from convmae_mm.models.necks.pretrain_decoder import ConvMAEPretrainDecoder
 from convmae_mm.variants import PATCH_SIZE
 
-from .encoder import TRANSFORMER_LAYERS, Encoder, to_pixels
+from .encoder import Encoder
+from .encoder_rules import TRANSFORMER_LAYERS
+from .grids import to_pixels
 from .network import (
     Network,
     Options,
