@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from torch import Tensor
@@ -159,14 +159,9 @@ def renaming(rules: Rules) -> Renaming:
 def prefixed(rules: Rules, released: str, ours: str) -> Rules:
     """The same rules with a prefix in front of the names on each side."""
     return tuple(
-        Rule(
-            released + rule.released,
-            ours + rule.ours,
-            rule.transform,
-            rule.shape,
-        )
+        replace(rule, released=released + rule.released, ours=ours + rule.ours)
         if isinstance(rule, Rule)
-        else Drop(released + rule.released, rule.reason)
+        else replace(rule, released=released + rule.released)
         for rule in rules
     )
 
@@ -181,17 +176,17 @@ def import_tensors(
             such name.
     """
     table = renaming(rules)
-    unknown = table.unknown_released(state_dict)
+    found = {name: table.from_released(name) for name in state_dict}
+    unknown = [name for name, (_, rule) in found.items() if rule is None]
     if unknown:
         raise UnmatchedTensorsError(
             f'{len(unknown)} of {len(state_dict)} tensors are unknown to the '
             f'conversion: {unknown}'
         )
     converted: dict[str, Tensor] = {}
-    for name, tensor in state_dict.items():
-        target, rule = table.from_released(name)
+    for name, (target, rule) in found.items():
         if target is not None and isinstance(rule, Rule):
-            _put(converted, target, rule.transform.to_ours(tensor))
+            _put(converted, target, rule.transform.to_ours(state_dict[name]))
     return converted
 
 
@@ -205,18 +200,18 @@ def export_tensors(
             such name.
     """
     table = renaming(rules)
-    unknown = table.unknown_ours(state_dict)
+    found = {name: table.from_ours(name) for name in state_dict}
+    unknown = [name for name, match in found.items() if match is None]
     if unknown:
         raise UnmatchedTensorsError(
             f'{len(unknown)} of {len(state_dict)} tensors have no released '
             f'name: {unknown}'
         )
     exported: dict[str, Tensor] = {}
-    for name, tensor in state_dict.items():
-        found = table.from_ours(name)
-        assert found is not None
-        target, rule = found
-        _put(exported, target, rule.transform.to_released(tensor))
+    for name, match in found.items():
+        assert match is not None
+        target, rule = match
+        _put(exported, target, rule.transform.to_released(state_dict[name]))
     return exported
 
 
