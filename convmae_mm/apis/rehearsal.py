@@ -31,7 +31,7 @@ from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import Runner, TestLoop, ValLoop, autocast
 from torch.utils.data import BatchSampler
 
-from convmae_mm.data_check.pictures import header_size
+from convmae_mm.datasets.image_files import header_size
 from convmae_mm.errors import ConfigError, DataError, UserError
 
 # Pictures among which the most different are looked for, by their headers.

@@ -149,7 +149,7 @@ def own_parts(args: argparse.Namespace) -> Sequence[Part]:
         PictureFolder,
         SegmentationSet,
     )
-    from convmae_mm.data_check.coco_file import ExpectedClasses
+    from convmae_mm.data_check.coco_classes import ExpectedClasses
 
     _reject_idle_options(args)
     if args.images is None:

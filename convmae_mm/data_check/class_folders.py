@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from .examiner import Examiner
 from .pictures import check_count, measure
 from .places import ARCHIVES, list_files, require_folder
-from .report import Report
+from .report import Notes, Report
 
 
 @dataclass(frozen=True)
@@ -38,49 +37,41 @@ class ClassFolders:
 
     def check(self, report: Report, examiner: Examiner) -> None:
         """Note what is wrong with it."""
-        missing = 'image-folder-missing'
-        if not require_folder(
-            self.folder, self.root, missing, self.part, report
-        ):
+        notes = Notes(report, self.part, examiner)
+        if not require_folder(self.folder, self.root, notes):
             return
         classes = subfolders(self.folder)
         names = list_files(self.folder)
-        loose = [name for name in names if '/' not in name]
-        report.note(self.part, classes=len(classes), images=len(names))
-        if self._check_sorted(classes, loose, report):
-            self._check_classes(classes, names, report)
+        notes.count(classes=len(classes), images=len(names))
+        self._check_sorted(classes, names, notes)
+        if classes:
+            self._check_classes(classes, names, notes)
         check_count(
-            'image-count',
-            'pictures',
-            len(names),
-            self.num_images,
-            self.part,
-            report,
+            'image-count', 'pictures', len(names), self.num_images, notes
         )
         if names:
-            measure(self.folder, names, self.part, report, examiner)
+            measure(self.folder, names, notes)
 
     def _check_sorted(
-        self, classes: list[str], loose: list[str], report: Report
-    ) -> bool:
-        """Whether pictures lie in class folders; notes those that do not."""
+        self, classes: list[str], names: list[str], notes: Notes
+    ) -> None:
+        """Note what does not lie in class folders."""
         packed = sorted(
-            file.name
-            for file in self.folder.iterdir()
-            if file.suffix.lower() in ARCHIVES
+            x.name
+            for x in self.folder.iterdir()
+            if x.suffix.lower() in ARCHIVES
         )
-        report.add(
+        loose = [name for name in names if '/' not in name]
+        notes.error(
             'not-unpacked',
-            self.part,
             f'{{count}} archives lie in {self.folder}',
             'unpack each into a folder of its own name: for f in *.tar; do '
             'mkdir "${f%.tar}" && tar -xf "$f" -C "${f%.tar}" && rm "$f"; '
             'done',
             packed,
         )
-        report.add(
+        notes.error(
             'not-sorted',
-            self.part,
             f'{{count}} pictures lie in {self.folder} itself instead of the '
             'folder of their class',
             'move each into the folder of its class, as in the training '
@@ -89,21 +80,18 @@ class ClassFolders:
             loose,
         )
         if not classes and not loose and not packed:
-            report.add(
+            notes.error(
                 'no-images',
-                self.part,
                 f'{self.folder} is empty',
                 'put one folder of pictures there for each class',
             )
-        return bool(classes)
 
     def _check_classes(
-        self, classes: list[str], names: list[str], report: Report
+        self, classes: list[str], names: list[str], notes: Notes
     ) -> None:
         if self.num_classes not in (None, len(classes)):
-            report.add(
+            notes.error(
                 'class-count',
-                self.part,
                 f'{len(classes):,} class folders instead of '
                 f'{self.num_classes:,}',
                 'every class needs its folder and nothing else may be one: '
@@ -111,49 +99,41 @@ class ClassFolders:
                 'one more or less renumbers those behind it',
             )
         if self.like is not None and self.like.is_dir():
-            self._compare(set(classes), set(subfolders(self.like)), report)
+            others = subfolders(self.like)
+            notes.error(
+                'class-names',
+                f'{{count}} class folders are in one of {self.folder} and '
+                f'{self.like} only',
+                'give both splits the same folders: a class is numbered by '
+                'its place among them, so that one more shifts the others',
+                [
+                    f'{name} only in {where.name}'
+                    for where, own, other in (
+                        (self.folder, classes, set(others)),
+                        (self.like, others, set(classes)),
+                    )
+                    for name in own
+                    if name not in other
+                ],
+            )
         counts = Counter(x.partition('/')[0] for x in names if '/' in x)
-        report.add(
+        notes.error(
             'class-empty',
-            self.part,
             f'{{count}} of {len(classes):,} class folders hold no picture',
             'get their pictures again, or remove the class everywhere',
             [x for x in classes if not counts[x]],
         )
-        if self.images_per_class is None:
-            return
-        least, most = self.images_per_class
-        span = f'{least:,}' if least == most else f'{least:,} to {most:,}'
-        report.add(
-            'class-image-count',
-            self.part,
-            f'{{count}} of {len(classes):,} classes have other than {span} '
-            'pictures',
-            'unpack these classes again',
-            [
-                f'{x} ({counts[x]:,})'
-                for x in classes
-                if counts[x] and not least <= counts[x] <= most
-            ],
-        )
-
-    def _compare(
-        self, own: Collection[str], other: Collection[str], report: Report
-    ) -> None:
-        found = [f'{x} only in {self.folder.name}' for x in sorted(own)
-                 if x not in other]  # fmt: skip
-        if self.like is not None:
-            found += [f'{x} only in {self.like.name}' for x in sorted(other)
-                      if x not in own]  # fmt: skip
-        report.add(
-            'class-names',
-            self.part,
-            f'{{count}} class folders are in one of {self.folder} and '
-            f'{self.like} only',
-            'give both splits the same folders: a class is numbered by its '
-            'place among them, so that one more shifts the others',
-            found,
-        )
+        if self.images_per_class is not None:
+            least, most = self.images_per_class
+            span = f'{least:,}' if least == most else f'{least:,} to {most:,}'
+            wrong = [x for x, n in counts.items() if not least <= n <= most]
+            notes.error(
+                'class-image-count',
+                f'{{count}} of {len(classes):,} classes have other than '
+                f'{span} pictures',
+                'unpack these classes again',
+                [f'{x} ({counts[x]:,})' for x in sorted(wrong)],
+            )
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .report import Report
+from .report import Notes
 
 Annotation = Mapping[str, Any]
 # (width, height) by image id
@@ -20,6 +22,25 @@ TOLERANCE = 1.0
 # Below that side mmdet leaves an annotation out.
 MIN_SIDE = 1.0
 POLYGON_NUMBERS = 6
+
+
+@dataclass
+class CocoContent:
+    """The complete records of an annotation file."""
+
+    images: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+
+    @functools.cached_property
+    def sizes(self) -> Sizes:
+        """(width, height) by image id."""
+        return {x['id']: (x['width'], x['height']) for x in self.images}
+
+    @functools.cached_property
+    def odd(self) -> Sequence[Annotation]:
+        """The annotations whose box may have a fault."""
+        return look_closer(self.annotations, self.sizes)
 
 
 def look_closer(
@@ -53,55 +74,38 @@ def look_closer(
     return [annotations[i] for i in np.flatnonzero(~fine)]
 
 
-def check_boxes(
-    annotations: Sequence[Annotation],
-    total: int,
-    sizes: Sizes,
-    part: str,
-    report: Report,
-) -> None:
-    """Note boxes that are none, that are empty, and that leave the image.
-
-    Args:
-        annotations: Those of :func:`look_closer`.
-        total: Of how many they are.
-        sizes: Of the images.
-        part: Name in the report.
-        report: Where faults go.
-    """
+def check_boxes(content: CocoContent, notes: Notes) -> None:
+    """Note boxes that are none, that are empty, and that leave the image."""
+    total = len(content.annotations)
     malformed, empty, outside = [], [], []
-    for annotation in annotations:
-        box = annotation['bbox']
+    for annotation in content.odd:
+        box, area = annotation['bbox'], annotation['area']
+        name = f'annotation {annotation["id"]}: {box}'
         if not _is_box(box):
-            malformed.append(_name(annotation))
+            malformed.append(name)
             continue
-        if box[2] < MIN_SIDE or box[3] < MIN_SIDE or annotation['area'] <= 0:
-            area = annotation['area']
-            empty.append(f'{_name(annotation)}, area {area}')
-        size = sizes.get(annotation['image_id'])
+        if box[2] < MIN_SIDE or box[3] < MIN_SIDE or area <= 0:
+            empty.append(f'{name}, area {area}')
+        size = content.sizes.get(annotation['image_id'])
         if size is not None and _leaves(box, size):
-            outside.append(f'{_name(annotation)} in {size[0]} x {size[1]}')
-    report.add(
+            outside.append(f'{name} in {size[0]} x {size[1]}')
+    notes.error(
         'box-malformed',
-        part,
         f'{{count}} of {total:,} boxes are not four finite numbers with '
         'width and height of at least 0',
         'write them as [x, y, width, height] in pixels',
         malformed,
     )
-    report.add(
+    notes.warning(
         'box-empty',
-        part,
         f'{{count}} of {total:,} annotations have a side below '
         f'{MIN_SIDE:g} px or no area; mmdet leaves them out without a word',
         'correct or remove them; the published COCO has a few',
         empty,
-        severity='warning',
     )
     corners = 2 * len(outside) > total
-    report.add(
+    notes.error(
         'box-outside',
-        part,
         f'{{count}} of {total:,} boxes leave their image by more than '
         f'{TOLERANCE:g} px',
         'so many suggest corners instead of [x, y, width, height], or sizes '
@@ -113,26 +117,13 @@ def check_boxes(
     )
 
 
-def _name(annotation: Annotation) -> str:
-    return f'annotation {annotation["id"]}: {annotation["bbox"]}'
-
-
 def _is_box(box: Any) -> bool:
     return (
         isinstance(box, (list, tuple))
         and len(box) == 4
-        and all(_is_number(x) for x in box)
-        and box[2] >= 0
-        and box[3] >= 0
-    )
-
-
-def _is_number(value: Any) -> bool:
-    # bool is an int to Python, and no coordinate
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and _are_finite([value])
+        # one by one: a sum of numbers without end may be no number
+        and all(_are_numbers([x]) for x in box)
+        and min(box[2:]) >= 0
     )
 
 
@@ -146,41 +137,29 @@ def _leaves(box: Sequence[float], size: tuple[float, float]) -> bool:
     )
 
 
-def check_masks(
-    annotations: Sequence[Annotation],
-    sizes: Sizes,
-    part: str,
-    report: Report,
-) -> None:
+def check_masks(content: CocoContent, notes: Notes) -> None:
     """Note annotations without a mask, and masks that cannot be read."""
     missing, wrong = [], []
-    sound = _are_polygons(
-        x['segmentation']
-        for x in annotations
-        if isinstance(x.get('segmentation'), list)
-    )
-    for annotation in annotations:
-        mask = annotation.get('segmentation')
+    annotations, sizes = content.annotations, content.sizes
+    masks = [x.get('segmentation') for x in annotations]
+    sound = _are_polygons(x for x in masks if isinstance(x, list))
+    for annotation, mask in zip(annotations, masks, strict=True):
         if not mask:
             missing.append(f'annotation {annotation["id"]}')
-            continue
-        if sound and isinstance(mask, list):
-            continue
-        reason = _why_no_mask(mask, sizes.get(annotation['image_id']))
-        if reason:
-            wrong.append(f'annotation {annotation["id"]}: {reason}')
-    report.add(
+        elif not sound or not isinstance(mask, list):
+            reason = _why_no_mask(mask, sizes.get(annotation['image_id']))
+            if reason:
+                wrong.append(f'annotation {annotation["id"]}: {reason}')
+    notes.error(
         'mask-missing',
-        part,
         f'{{count}} of {len(annotations):,} annotations have no mask',
         'Mask R-CNN needs one for each; for a set of boxes alone, train a '
         'detector without a mask head and with_mask=False (data check of '
         'paths: --boxes-only)',
         missing,
     )
-    report.add(
+    notes.error(
         'mask-malformed',
-        part,
         f'{{count}} of {len(annotations):,} masks cannot be read',
         'write polygons of at least three points [x1, y1, x2, y2, ...], or '
         'run lengths dict(size=[height, width], counts=...)',
@@ -280,34 +259,26 @@ def unpack_counts(text: str) -> list[int]:
     return runs
 
 
-def check_crowds(
-    annotations: Sequence[Annotation], part: str, report: Report
-) -> None:
+def check_crowds(content: CocoContent, notes: Notes) -> None:
     """Note crowd flags that are none, and sets that are mostly crowds.
 
     Crowds, regions of many objects, are neither trained nor counted, as
     COCO defines it; a converter that sets the flag everywhere empties a set.
     """
-    flags = [x['iscrowd'] for x in annotations]
-    report.add(
+    total = len(content.annotations)
+    crowds = [x for x in content.annotations if x['iscrowd']]
+    odd = [x for x in crowds if x['iscrowd'] != 1]
+    notes.error(
         'crowd-flag',
-        part,
-        f'{{count}} of {len(flags):,} annotations have another iscrowd than '
-        '0 or 1',
+        f'{{count}} of {total:,} annotations have another iscrowd than 0 or 1',
         'write 0 for a single object and 1 for a crowd',
-        [
-            f'annotation {x["id"]}: iscrowd {x["iscrowd"]!r}'
-            for x in annotations
-            if x['iscrowd'] not in (0, 1)
-        ],
+        [f'annotation {x["id"]}: iscrowd {x["iscrowd"]!r}' for x in odd],
     )
-    crowds = [f'annotation {x["id"]}' for x in annotations if x['iscrowd']]
-    if 2 * len(crowds) > len(flags):
-        report.add(
+    if 2 * len(crowds) > total:
+        notes.error(
             'crowd-majority',
-            part,
-            f'{{count}} of {len(flags):,} annotations are crowds, which are '
+            f'{{count}} of {total:,} annotations are crowds, which are '
             'neither trained nor counted',
             'set iscrowd to 0 for every single object',
-            crowds,
+            [f'annotation {x["id"]}' for x in crowds],
         )

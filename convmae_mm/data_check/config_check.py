@@ -14,6 +14,7 @@ from convmae_mm.registry import scope_of
 
 from .examiner import Examiner
 from .heads import check_heads, find_heads, ignored_label
+from .leaf import Split
 from .loading import (
     check_batches,
     check_evaluator,
@@ -21,9 +22,9 @@ from .loading import (
     scores,
     scores_masks,
 )
-from .report import Report
+from .report import Notes, Report
 from .schedule import check_schedule
-from .splits import Split, SplitReader
+from .splits import SplitReader
 
 SPLITS = ('train', 'val', 'test')
 
@@ -77,10 +78,11 @@ def check_config(
                 split, loader, scores_masks(evaluator), scores(evaluator)
             )
             read[split] = found
-            check_batches(found, world_size, report)
+            notes = Notes(report, split)
+            check_batches(found, world_size, notes)
             if split != 'train':
                 model = cfg.get('model')
-                check_evaluator(found, evaluator, heads, model, report)
+                check_evaluator(found, evaluator, heads, model, notes)
         if not read:
             loaders = ' or '.join(f'{split}_dataloader' for split in splits)
             raise ConfigError(f'{name} has no {loaders}: nothing to examine')
@@ -88,7 +90,8 @@ def check_config(
         check_heads(heads, first.classes, scope, report)
         if 'train' in read:
             for split in read.keys() - {'train'}:
-                compare_splits(read['train'], read[split], report)
+                notes = Notes(report, split)
+                compare_splits(read['train'], read[split], notes)
             if cfg.get('train_cfg'):
                 check_schedule(cfg, read['train'], world_size, report)
     return report

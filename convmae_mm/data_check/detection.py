@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .coco_file import CocoContent, ExpectedClasses, check_coco
+from .coco_classes import ExpectedClasses
+from .coco_file import check_coco, read_annotations
 from .examiner import Examiner
-from .json_files import read_json
-from .pictures import check_count, check_listed, check_sizes, measure
-from .places import how_to_place, list_files, require_folder
-from .report import Report
+from .pictures import check_count, check_sizes, measure, note_missing
+from .places import list_files, require_folder
+from .report import Notes, Report
 
 
 @dataclass(frozen=True)
@@ -40,64 +39,39 @@ class DetectionSet:
 
     def check(self, report: Report, examiner: Examiner) -> None:
         """Note what is wrong with it."""
-        content = self._check_file(report)
-        missing = 'image-folder-missing'
-        if not require_folder(
-            self.images, self.root, missing, self.part, report
-        ):
+        notes = Notes(report, self.part, examiner)
+        data = read_annotations(self.ann_file, self.root, notes)
+        content = None
+        if data is not None:
+            content = check_coco(data, notes, self.classes, self.with_masks)
+        if content is not None:
+            for what, found, known in (
+                ('images', content.images, self.num_images),
+                ('annotations', content.annotations, self.num_annotations),
+            ):
+                what = f'{what} in {self.ann_file}'
+                check_count('record-count', what, len(found), known, notes)
+        if not require_folder(self.images, self.root, notes):
             return
         present = list_files(self.images)
-        report.note(self.part, files=len(present))
-        check_count(
-            'image-count',
-            f'pictures in {self.images}',
-            len(present),
-            self.num_images,
-            self.part,
-            report,
-        )
+        notes.count(files=len(present))
+        what = f'pictures in {self.images}'
+        check_count('image-count', what, len(present), self.num_images, notes)
         if content is None:
-            measure(self.images, present, self.part, report, examiner)
+            measure(self.images, present, notes)
             return
         stated = {
             x['file_name']: (x['width'], x['height']) for x in content.images
         }
-        listed = check_listed(
-            list(stated), present, self.images, self.part, report
+        there = set(present)
+        missing = [name for name in stated if name not in there]
+        note_missing(missing, list(stated), present, self.images, notes)
+        notes.warning(
+            'image-unlisted',
+            f'{{count}} of {len(present):,} pictures in {self.images} are in '
+            'no annotation file, so that nothing reads them',
+            'remove them, or add them to the annotations',
+            [name for name in present if name not in stated],
         )
-        measured = measure(self.images, listed, self.part, report, examiner)
-        check_sizes(stated, measured, self.part, report)
-
-    def _check_file(self, report: Report) -> CocoContent | None:
-        data = read_annotations(self.ann_file, self.root, self.part, report)
-        if data is None:
-            return None
-        content = check_coco(
-            data, self.part, report, self.classes, self.with_masks
-        )
-        if content is not None:
-            for what in ('images', 'annotations'):
-                check_count(
-                    'record-count',
-                    f'{what} in {self.ann_file}',
-                    len(getattr(content, what)),
-                    getattr(self, f'num_{what}'),
-                    self.part,
-                    report,
-                )
-        return content
-
-
-def read_annotations(
-    ann_file: Path, root: Path, part: str, report: Report
-) -> Any:
-    """The content of an annotation file, or None after noting why not."""
-    if not ann_file.is_file():
-        report.add(
-            'annotation-file-missing',
-            part,
-            f'the annotation file {ann_file} does not exist',
-            how_to_place(ann_file, root),
-        )
-        return None
-    return read_json(ann_file, part, report)
+        listed = [name for name in stated if name in there]
+        check_sizes(stated, measure(self.images, listed, notes), notes)

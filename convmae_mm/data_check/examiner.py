@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from convmae_mm.errors import ConfigError
 
-Item = TypeVar('Item')
+Item = TypeVar('Item', bound=Hashable)
 Result = TypeVar('Result')
 
 
@@ -69,22 +63,17 @@ class Examiner:
         description: str,
     ) -> list[Result]:
         """``function`` of each item, in their order."""
-        with (
-            self._bar() as bar,
-            ThreadPoolExecutor(self.workers) as pool,
-        ):
-            results = pool.map(function, items)
-            return list(
-                bar.track(results, total=len(items), description=description)
-            )
-
-    def _bar(self) -> Progress:
-        # The error stream: what goes to the other one may be JSON.
-        return Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+        bar = bars.Progress(
+            '{task.description}',
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+            # The error stream: what goes to the other one may be JSON.
             console=Console(stderr=True),
             disable=not self.progress,
         )
+        with bar, ThreadPoolExecutor(self.workers) as pool:
+            results = pool.map(function, items)
+            return list(
+                bar.track(results, len(items), description=description)
+            )

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.registry import MODELS
 
 from .label_maps import IGNORED
-from .report import Report
+from .report import Notes, Report
 
 # Heads that count something else than the classes of the data set.
 OTHER_HEADS = ('rpn', 'semantic', 'panoptic', 'proposal')
@@ -29,6 +29,16 @@ class Head:
     key: str
     cfg: Mapping[str, Any]
     num_classes: int
+
+    @property
+    def ignored(self) -> Any:
+        """The label that it ignores."""
+        return self.cfg.get('ignore_index', IGNORED)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is more than a preprocessor."""
+        return not self.key.endswith('data_preprocessor')
 
 
 def dicts(cfg: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -81,34 +91,28 @@ def ignored_label(
         report: Where faults go.
         wanted: The label that the data set itself ignores, if it says so.
     """
-    found = {
-        head.key: head.cfg.get('ignore_index', IGNORED)
-        for head in heads
-        if not head.key.endswith('data_preprocessor')
-    }
+    notes = Notes(report, 'model')
     for head in heads:
-        label = head.cfg.get('ignore_index', IGNORED)
+        label = head.ignored
         if isinstance(label, int) and (
             0 <= label < head.num_classes and label not in (IGNORED, wanted)
         ):
-            report.add(
+            notes.error(
                 'ignored-class',
-                'model',
                 f'{head.key}.ignore_index={label} is one of its '
                 f'{head.num_classes} classes, which would never be learned',
                 'set it to 255; if label 0 means no class, set '
                 'reduce_zero_label=True in the data set instead',
             )
-    report.add(
-        'ignored-differ',
-        'model',
-        'the heads ignore different labels',
-        'give all of them the same ignore_index',
-        [f'{k}: {v}' for k, v in found.items()]
-        if len(set(map(str, found.values()))) > 1
-        else [],
-    )
-    label = next(iter(found.values()), IGNORED)
+    learning = [x for x in heads if x.learns]
+    if len({str(x.ignored) for x in learning}) > 1:
+        notes.error(
+            'ignored-differ',
+            'the heads ignore different labels',
+            'give all of them the same ignore_index',
+            [f'{x.key}: {x.ignored}' for x in learning],
+        )
+    label = learning[0].ignored if learning else IGNORED
     return label if isinstance(label, int) else IGNORED
 
 
@@ -119,53 +123,58 @@ def check_heads(
     report: Report,
 ) -> None:
     """Compare the heads with the classes of the training data."""
+    notes = Notes(report, 'model')
     number = len(classes) if classes else None
-    wrong = [x for x in heads if number not in (None, x.num_classes)]
-    if number is None:
-        seen = {x.num_classes for x in heads}
-        wrong = list(heads) if len(seen) > 1 else []
-    if wrong:
-        stated = ', '.join(f'{x.key}.num_classes={x.num_classes}'
-                           for x in wrong)  # fmt: skip
+    if number is not None:
+        wrong = [x for x in heads if x.num_classes != number]
+    else:
+        differ = len({x.num_classes for x in heads}) > 1
+        wrong = list(heads) if differ else []
+    stated = ', '.join(f'{x.key}.num_classes={x.num_classes}' for x in wrong)
+    if wrong and classes:
         keys = ' '.join(f'{x.key}.num_classes={number}' for x in wrong)
-        names = '' if not classes else f': {", ".join(classes[:8])}'
-        more = ', ...' if classes and len(classes) > 8 else ''
-        background = ''
-        if any(x.num_classes == (number or 0) + 1 for x in wrong):
-            background = (
-                '; no background is counted'
-                if scope == 'mmdet'
-                else '; a background counts only if it is one of the classes'
-            )
-        elif scope == 'mmseg' and any(x.num_classes == 1 for x in wrong):
-            background = (
-                '; an object and its background are two classes, or '
-                'num_classes=2 with out_channels=1 and use_sigmoid=True'
-            )
-        report.add(
+        more = ', ...' if len(classes) > 8 else ''
+        notes.error(
             'num-classes',
-            'model',
-            f'{stated}, but the data set has {number} classes{names}{more}'
-            if number is not None
-            else f'the heads count different classes: {stated}',
-            f'set {keys} (or correct metainfo.classes){background}'
-            if number is not None
-            else 'give all of them the same num_classes',
+            f'{stated}, but the data set has {number} classes: '
+            f'{", ".join(classes[:8])}{more}',
+            f'set {keys} (or correct metainfo.classes)'
+            f'{_background(wrong, len(classes), scope)}',
+        )
+    elif wrong:
+        notes.error(
+            'num-classes',
+            f'the heads count different classes: {stated}',
+            'give all of them the same num_classes',
         )
     for head in heads:
         if head not in wrong:
-            _check_weights(head, report)
+            _check_weights(head, notes)
 
 
-def _check_weights(head: Head, report: Report) -> None:
+def _background(wrong: Sequence[Head], number: int, scope: str | None) -> str:
+    """Whether it counts, if that may be why the numbers differ."""
+    counted = {x.num_classes for x in wrong}
+    if number + 1 in counted:
+        if scope == 'mmdet':
+            return '; no background is counted'
+        return '; a background counts only if it is one of the classes'
+    if scope == 'mmseg' and 1 in counted:
+        return (
+            '; an object and its background are two classes, or '
+            'num_classes=2 with out_channels=1 and use_sigmoid=True'
+        )
+    return ''
+
+
+def _check_weights(head: Head, notes: Notes) -> None:
     """One weight for each class; softmax in mmdet has a background too."""
     allowed = (head.num_classes, head.num_classes + 1)
     for key, loss in dicts(head.cfg, head.key):
         weights = loss.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) not in allowed:
-            report.add(
+            notes.error(
                 'class-weight',
-                'model',
                 f'{key}.class_weight has {len(weights)} numbers for '
                 f'{head.num_classes} classes',
                 f'give each class one, or set {key}.class_weight=None',

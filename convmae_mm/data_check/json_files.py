@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .report import Report
+from .report import Notes
 
 CONTEXT = 30
 
 
-def read_json(path: Path, part: str, report: Report) -> Any:
+def read_json(path: Path, notes: Notes) -> Any:
     """The content of a file, or None after noting what is wrong with it.
 
     Faults: 'json-truncated' with the place where it breaks off, and
@@ -22,34 +22,24 @@ def read_json(path: Path, part: str, report: Report) -> Any:
     """
     content = path.read_bytes()
     try:
-        text = content.decode('utf-8')
-    except UnicodeDecodeError as error:
-        report.add(
-            'json-invalid',
-            part,
-            f'{path} is no UTF-8 text: byte {error.start:,} of '
-            f'{len(content):,} is {content[error.start]:#04x}',
-            'get or write the file again',
-        )
-        return None
-    try:
         with uncollected():
-            data = json.loads(text)
+            data = json.loads(content.decode('utf-8'))
+        if data is not None:
+            return data
+        reason = 'no JSON that can be used: it holds null, which is nothing'
+    except UnicodeDecodeError as error:
+        reason = (
+            f'no UTF-8 text: byte {error.start:,} of {len(content):,} is '
+            f'{content[error.start]:#04x}'
+        )
     except json.JSONDecodeError as error:
-        _note(error, text, path, part, report)
+        _note(error, path, notes)
         return None
     except (ValueError, RecursionError) as error:
         # an endless number; lists in lists in lists
-        reason = str(error)
-    else:
-        if data is not None:
-            return data
-        reason = 'it holds null, which is nothing'
-    report.add(
-        'json-invalid',
-        part,
-        f'{path} is no JSON that can be used: {reason}',
-        'get or write the file again',
+        reason = f'no JSON that can be used: {error}'
+    notes.error(
+        'json-invalid', f'{path} is {reason}', 'get or write the file again'
     )
     return None
 
@@ -66,29 +56,20 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _note(
-    error: json.JSONDecodeError,
-    text: str,
-    path: Path,
-    part: str,
-    report: Report,
-) -> None:
-    place = f'line {error.lineno:,}, column {error.colno:,}'
+def _note(error: json.JSONDecodeError, path: Path, notes: Notes) -> None:
+    text, place = error.doc, f'line {error.lineno:,}, column {error.colno:,}'
     if _breaks_off(error, text):
-        end = text.rstrip()[-CONTEXT:]
-        report.add(
+        notes.error(
             'json-truncated',
-            part,
             f'{path} breaks off after {len(text):,} characters, at {place}; '
-            f'it ends with {end!r}',
+            f'it ends with {text.rstrip()[-CONTEXT:]!r}',
             'the download or the copy was cut off: get it again and compare '
             'its size with the source',
         )
         return
     seen = text[error.pos : error.pos + CONTEXT]
-    report.add(
+    notes.error(
         'json-invalid',
-        part,
         f'{path} is no valid JSON at {place} (character {error.pos:,} of '
         f'{len(text):,}): {error.msg}, found {seen!r}',
         'mend it there, or write the file again',

@@ -11,8 +11,8 @@ from PIL import Image
 
 from convmae_mm.files import regular_file
 
-from .examiner import Examiner
-from .report import Report
+from .pictures import Sizes, other_sizes
+from .report import Notes
 
 # What mmseg leaves out of loss and score unless a config says otherwise.
 IGNORED = 255
@@ -114,11 +114,9 @@ class LabelRules:
 def check_label_maps(
     names: Sequence[str],
     folder: Path,
-    image_sizes: Mapping[str, tuple[int, int]],
+    image_sizes: Sizes,
     rules: LabelRules,
-    part: str,
-    report: Report,
-    examiner: Examiner,
+    notes: Notes,
 ) -> None:
     """Note what is wrong with label maps, with all or with a sample.
 
@@ -128,64 +126,48 @@ def check_label_maps(
         image_sizes: (width, height) of the picture of some maps, by the name
             of the map.
         rules: What the labels mean.
-        part: Name in the report.
-        report: Where faults go.
-        examiner: Chooses the sample.
+        notes: Where faults go.
     """
-    chosen = examiner.choose(names)
-    found = examiner.map(
+    found = notes.look(
         lambda name: read_label_map(folder / name),
-        chosen,
-        f'{part}: label maps',
+        names,
+        'label maps',
+        'label maps read',
     )
-    report.note_examined(part, 'label maps read', len(chosen), len(names))
-    maps = dict(zip(chosen, found, strict=True))
-    report.add(
+    notes.error(
         'label-map-unreadable',
-        part,
-        f'{{count}} of {len(maps):,} files are no label maps',
+        f'{{count}} of {len(found):,} files are no label maps',
         'write PNG of one channel, whose values are the labels',
-        [f'{k} ({v.problem})' for k, v in maps.items() if v.problem],
+        [f'{k} ({v.problem})' for k, v in found.items() if v.problem],
     )
-    maps = {k: v for k, v in maps.items() if not v.problem}
-    report.add(
+    maps = {k: v for k, v in found.items() if not v.problem}
+    notes.error(
         'label-map-size',
-        part,
         f'{{count}} of {len(maps):,} label maps have another size than '
         'their picture',
         'resize neither alone; label maps only with nearest neighbour',
-        [
-            f'{name} ({label_map.size[0]} x {label_map.size[1]}, '
-            f'picture: {size[0]} x {size[1]})'
-            for name, label_map in maps.items()
-            if (size := image_sizes.get(name, label_map.size))
-            != label_map.size
-        ],
+        other_sizes(
+            {k: v.size for k, v in maps.items()}, image_sizes, 'picture'
+        ),
     )
-    _check_values(maps, rules, part, report)
-    used = {x for label_map in maps.values() for x in label_map.values}
+    _check_values(maps, rules, notes)
     if maps:
-        _check_use(used, len(maps), len(names), rules, part, report)
+        used = {x for label_map in maps.values() for x in label_map.values}
+        _check_use(used, len(maps), len(maps) == len(names), rules, notes)
 
 
 def _check_values(
-    maps: Mapping[str, LabelMap],
-    rules: LabelRules,
-    part: str,
-    report: Report,
+    maps: Mapping[str, LabelMap], rules: LabelRules, notes: Notes
 ) -> None:
     wrong: list[str] = []
     wide: list[str] = []
     for name, label_map in maps.items():
         values = [x for x in label_map.values if not rules.allows(x)]
         if values:
-            too_large = max(values) >= NUM_LABELS
-            (wide if too_large else wrong).append(
-                f'{name} (labels {values[:8]})'
-            )
-    report.add(
+            which = wide if max(values) >= NUM_LABELS else wrong
+            which.append(f'{name} (labels {values[:8]})')
+    notes.error(
         'label-map-depth',
-        part,
         f'{{count}} of {len(maps):,} label maps hold labels above 255; mmseg '
         'keeps labels in 8 bits, so that 256 would become 0 and 299 43',
         'give the classes labels of 0 to 254',
@@ -194,48 +176,36 @@ def _check_values(
     background = (
         ': a class and its background are two: write 0 and 1, name both in '
         'metainfo.classes, and set num_classes=2'
-        if rules.num_classes == 1
-        else ''
     )
-    report.add(
+    notes.error(
         'label-map-value',
-        part,
         f'{{count}} of {len(maps):,} label maps hold labels outside '
         f'{rules.span}, and not {rules.ignored}, which is ignored',
         'map the labels to this range, or correct num_classes; a training '
-        f'would fail at the loss{background}',
+        f'would fail at the loss{background * (rules.num_classes == 1)}',
         wrong,
     )
 
 
 def _check_use(
-    used: set[int],
-    read: int,
-    total: int,
-    rules: LabelRules,
-    part: str,
-    report: Report,
+    used: set[int], read: int, are_all: bool, rules: LabelRules, notes: Notes
 ) -> None:
     """Note labels that mean something else, and classes without pixels."""
-    labels = {rules.label(x) for x in used if rules.allows(x)}
-    classes = labels - {rules.ignored}
-    seen = f'all are {sorted(used)[:8]}'
-    if not classes:
-        if used and all(map(rules.allows, used)):
-            report.add(
-                'label-map-empty',
-                part,
-                f'none of {read:,} label maps has a labelled pixel: {seen}',
-                'check how they were written, and reduce_zero_label',
-            )
-        return
-    number = rules.num_classes
-    if number is None:
+    allowed = {x for x in used if rules.allows(x)}
+    classes = {rules.label(x) for x in allowed} - {rules.ignored}
+    number, zero = rules.num_classes, rules.zero_is_unlabelled
+    if not classes and used and allowed == used:
+        notes.error(
+            'label-map-empty',
+            f'none of {read:,} label maps has a labelled pixel: all are '
+            f'{sorted(used)[:8]}',
+            'check how they were written, and reduce_zero_label',
+        )
+    if not classes or number is None:
         return
     if len(classes) == 1 and number <= 2 and {0, IGNORED} == used:
-        report.add(
+        notes.error(
             'label-map-255',
-            part,
             f'{read:,} label maps hold 0 and 255 only, but 255 is ignored: '
             'nothing but background would be learned',
             'write the object as 1 instead of 255, name two classes and set '
@@ -243,31 +213,26 @@ def _check_use(
         )
         return
     shifted = min(used) > 0 and number in used
-    if not rules.zero_is_unlabelled and shifted:
-        report.add(
+    if not zero and shifted:
+        notes.error(
             'label-map-shift',
-            part,
             f'the labels are 1 to {number} instead of 0 to {number - 1}',
             'if 0 means unlabelled, set reduce_zero_label=True (data check '
             'of paths: --zero-is-unlabelled)',
         )
-    if rules.zero_is_unlabelled and 0 in used and number not in used:
-        report.add(
+    if zero and 0 in used and number not in used:
+        notes.warning(
             'label-map-zero',
-            part,
             f'reduce_zero_label=True ignores 0, which occurs in {read:,} '
             f'label maps, and makes {number} the last class, which does not',
             'if labels count from 0, set reduce_zero_label=False',
-            severity='warning',
         )
-    if read == total and not rules.scores_only and not shifted:
-        report.add(
+    if are_all and not rules.scores_only and not shifted:
+        notes.warning(
             'class-unused',
-            part,
             f'{{count}} of {number} classes occur in none of {read:,} label '
             'maps',
             'nothing will be learned about them: correct num_classes or the '
             'labels, or add pictures',
             rules.describe(x for x in range(number) if x not in classes),
-            severity='warning',
         )

@@ -12,12 +12,12 @@ from convmae_mm.errors import DataError
 
 from . import public_sets as known
 from .class_folders import ClassFolders
-from .coco_file import ExpectedClasses
+from .coco_classes import ExpectedClasses
 from .detection import DetectionSet
 from .examiner import Examiner
 from .exports import refuse_export
 from .pictures import PictureFolder
-from .report import Report
+from .report import Notes, Report
 from .segmentation import SegmentationSet
 
 DIGITS = (
@@ -78,10 +78,7 @@ def imagenet_parts(root: Path, report: Report) -> list[Part]:
             images_per_class=per_class,
             like=root / 'train' if split != 'train' else None,
         )
-        for split, (
-            num_images,
-            per_class,
-        ) in known.IMAGENET_COUNTS.items()
+        for split, (num_images, per_class) in known.IMAGENET_COUNTS.items()
     ]
 
 
@@ -89,13 +86,10 @@ def digit_scenes_parts(root: Path, report: Report) -> list[Part]:
     """DigitScenes: scenes with instances, label maps and single digits."""
     counts = _digit_scenes_counts(root, report)
     parts: list[Part] = []
+    single = root / 'classification'
     for split in ('train', 'val'):
-        scenes, instances, crops = (
-            counts.get(split, {}).get(name)
-            for name in ('scenes', 'instances', 'crops')
-        )
-        images = root / 'images' / split
-        single = root / 'classification'
+        written = counts.get(split, {})
+        scenes, images = written.get('scenes'), root / 'images' / split
         parts += [
             DetectionSet(
                 part=f'{split} instances',
@@ -104,7 +98,7 @@ def digit_scenes_parts(root: Path, report: Report) -> list[Part]:
                 root=root,
                 classes=ExpectedClasses(DIGITS, range(1, 11)),
                 num_images=scenes,
-                num_annotations=instances,
+                num_annotations=written.get('instances'),
             ),
             SegmentationSet(
                 part=f'{split} label maps',
@@ -120,7 +114,7 @@ def digit_scenes_parts(root: Path, report: Report) -> list[Part]:
                 folder=single / split,
                 root=root,
                 num_classes=len(DIGITS),
-                num_images=crops,
+                num_images=written.get('crops'),
                 like=single / 'train' if split != 'train' else None,
             ),
         ]
@@ -136,9 +130,8 @@ def _digit_scenes_counts(root: Path, report: Report) -> dict[str, Any]:
         problem = f'{file} does not exist: the generator has not finished'
     except (ValueError, KeyError, TypeError) as error:
         problem = f'{file} is damaged: {type(error).__name__}: {error}'
-    report.add(
+    Notes(report, DIGIT_SCENES_FILE).error(
         'digit-scenes-unfinished',
-        DIGIT_SCENES_FILE,
         problem,
         f'convmae-mm digit-scenes --out {root} continues or renews it',
     )

@@ -10,18 +10,16 @@ from typing import Any
 
 from convmae_mm.registry import type_name
 
-from .detection import read_annotations
+from .coco_file import read_annotations
 from .heads import Head, dicts
 from .label_maps import IGNORED
-from .report import Report
-from .splits import Split
+from .leaf import Split
+from .report import Notes
 
 
 def evaluators(cfg: Any) -> Iterator[Mapping[str, Any]]:
     """The metrics of an evaluator's config."""
-    for _, part in dicts(cfg, 'evaluator'):
-        if 'type' in part:
-            yield part
+    return (part for _, part in dicts(cfg, 'evaluator') if 'type' in part)
 
 
 def scores(cfg: Any) -> bool:
@@ -33,38 +31,43 @@ def scores(cfg: Any) -> bool:
 
 def scores_masks(cfg: Any) -> bool:
     """Whether instance masks are among what is scored."""
-    return any('segm' in _names(x.get('metric')) for x in evaluators(cfg))
+    return any(map(_is_of_masks, evaluators(cfg)))
 
 
-def _names(metric: Any) -> Sequence[str]:
-    return [metric] if isinstance(metric, str) else list(metric or ())
+def _is_of_masks(metric: Mapping[str, Any]) -> bool:
+    names = metric.get('metric') or ()
+    return 'segm' in ([names] if isinstance(names, str) else names)
 
 
 def check_evaluator(
-    split: Split,
-    cfg: Any,
-    heads: Sequence[Head],
-    model: Any,
-    report: Report,
+    split: Split, cfg: Any, heads: Sequence[Head], model: Any, notes: Notes
 ) -> None:
     """Compare what is scored with the data and the model of the config."""
-    part = split.name
+    key = f'{split.name}_evaluator'
     for metric in evaluators(cfg):
         file = metric.get('ann_file')
         if file and split.ann_files:
-            _check_file(split, str(file), report)
-        if 'segm' in _names(metric.get('metric')) and not _has_masks(model):
-            boxes = [head for head in heads if 'bbox' in head.key]
-            if boxes:
-                report.add(
-                    'metric-without-head',
-                    part,
-                    f'{part}_evaluator scores masks (segm), but the model '
-                    'has no mask head',
-                    f"set {part}_evaluator.metric=['bbox']",
+            _check_file(split, str(file), notes)
+        if (
+            _is_of_masks(metric)
+            and not _has_masks(model)
+            and any('bbox' in head.key for head in heads)
+        ):
+            notes.error(
+                'metric-without-head',
+                f'{key} scores masks (segm), but the model has no mask head',
+                f"set {key}.metric=['bbox']",
+            )
+        stated = metric.get('ignore_index', IGNORED)
+        ignored = {x.ignored for x in heads if x.learns}
+        if type_name(metric) == 'IoUMetric' and stated not in ignored:
+            for label in list(ignored)[:1]:
+                notes.error(
+                    'evaluator-ignores',
+                    f'{key}.ignore_index={stated}, but the model ignores '
+                    f'{label}',
+                    f'set {key}.ignore_index={label}',
                 )
-        if type_name(metric) == 'IoUMetric':
-            _check_ignored(metric, part, heads, report)
 
 
 def _has_masks(model: Any) -> bool:
@@ -75,70 +78,43 @@ def _has_masks(model: Any) -> bool:
             for key, value in model.items()
             if key not in ('train_cfg', 'test_cfg', 'data_preprocessor')
         )
-    if isinstance(model, (list, tuple)):
-        return any(map(_has_masks, model))
-    return False
+    return isinstance(model, (list, tuple)) and any(map(_has_masks, model))
 
 
-def _check_file(split: Split, file: str, report: Report) -> None:
+def _check_file(split: Split, file: str, notes: Notes) -> None:
     own = split.ann_files
-    if any(os.path.abspath(file) == os.path.abspath(x) for x in own):
-        return
     key = f'{split.name}_evaluator.ann_file'
-    seen = [x for x in own if os.path.isfile(x)]
+    if os.path.abspath(file) in map(os.path.abspath, own):
+        return
     if not os.path.isfile(file):
-        report.add(
+        notes.error(
             'evaluator-file-missing',
-            split.name,
             f'{key}={file!r} (= {os.path.abspath(file)}) does not exist',
             f'set {key}={own[0]!r}: it is not relative to data_root',
         )
-    elif any(os.path.samefile(file, x) for x in seen):
         return
-    else:
-        data = read_annotations(Path(file), Path(), split.name, report)
-        images = data.get('images') if isinstance(data, dict) else None
-        ids = {x.get('id') for x in images or () if isinstance(x, dict)}
-        if split.image_ids and ids != split.image_ids:
-            report.add(
-                'evaluator-file',
-                split.name,
-                f'{key}={file!r} has {len(ids):,} images, '
-                f'{len(ids & split.image_ids):,} of them among the '
-                f'{len(split.image_ids):,} of {own[0]}, which is read',
-                f'set {key}={own[0]!r}',
-            )
-
-
-def _check_ignored(
-    metric: Mapping[str, Any],
-    part: str,
-    heads: Sequence[Head],
-    report: Report,
-) -> None:
-    stated = metric.get('ignore_index', IGNORED)
-    trained = {x.cfg.get('ignore_index', IGNORED) for x in heads
-               if not x.key.endswith('data_preprocessor')}  # fmt: skip
-    if trained and stated not in trained:
-        label = next(iter(trained))
-        report.add(
-            'evaluator-ignores',
-            part,
-            f'{part}_evaluator.ignore_index={stated}, but the model ignores '
-            f'{label}',
-            f'set {part}_evaluator.ignore_index={label}',
+    if any(os.path.samefile(file, x) for x in own if os.path.isfile(x)):
+        return
+    data = read_annotations(Path(file), Path(), notes)
+    images = data.get('images') if isinstance(data, dict) else None
+    ids = {x.get('id') for x in images or () if isinstance(x, dict)}
+    if split.image_ids and ids != split.image_ids:
+        notes.error(
+            'evaluator-file',
+            f'{key}={file!r} has {len(ids):,} images, '
+            f'{len(ids & split.image_ids):,} of them among the '
+            f'{len(split.image_ids):,} of {own[0]}, which is read',
+            f'set {key}={own[0]!r}',
         )
 
 
-def compare_splits(train: Split, other: Split, report: Report) -> None:
+def compare_splits(train: Split, other: Split, notes: Notes) -> None:
     """Compare what is scored with what is learned."""
-    part = other.name
     if train.folders and other.folders and train.folders != other.folders:
         lacking = [x for x in train.folders if x not in other.folders]
         extra = [x for x in other.folders if x not in train.folders]
-        report.add(
+        notes.error(
             'class-folders',
-            part,
             f'its class folders are not those of train: {lacking or "none"} '
             f'missing, {extra or "none"} more; labels are numbered by the '
             'folders, so that others would be meant',
@@ -146,75 +122,64 @@ def compare_splits(train: Split, other: Split, report: Report) -> None:
             'what is more elsewhere',
         )
     elif train.classes and other.classes and train.classes != other.classes:
-        report.add(
+        notes.error(
             'classes-differ',
-            part,
             f'its classes {other.classes} are not those of train, '
             f'{train.classes}',
             'give both the same metainfo.classes, in the same order',
         )
-    shared = set(map(os.path.realpath, train.paths)) & set(
-        map(os.path.realpath, other.paths)
-    ) - {os.path.realpath('')}
-    report.add(
+    own, learned = (
+        set(map(os.path.realpath, filter(None, x.paths)))
+        for x in (other, train)
+    )
+    notes.warning(
         'split-overlap',
-        part,
         f'{{count}} of {len(other.paths):,} pictures are in train too: the '
         'scores will say little about new pictures',
         'draw them from others',
-        sorted(shared),
-        severity='warning',
+        sorted(own & learned),
     )
 
 
-def check_batches(split: Split, world_size: int, report: Report) -> None:
+def check_batches(split: Split, world_size: int, notes: Notes) -> None:
     """Note batches that are never full and samplers that never end."""
-    loader = split.loader
-    batch = loader.get('batch_size')
-    sampler = type_name(loader.get('sampler'))
-    drops = loader.get('drop_last', False)
-    key = f'{split.name}_dataloader'
-    if loader.get('shuffle') and loader.get('sampler') is not None:
-        report.add(
+    loader, key = split.loader, f'{split.name}_dataloader'
+    batch, sampler = loader.get('batch_size'), loader.get('sampler')
+    if loader.get('shuffle') and sampler is not None:
+        notes.error(
             'loader-shuffle',
-            split.name,
             f'{key}.shuffle={loader["shuffle"]} does nothing beside a sampler',
             f'set {key}.sampler.shuffle instead',
         )
     if batch is not None and (not isinstance(batch, int) or batch < 1):
-        report.add(
+        notes.error(
             'batch-size',
-            split.name,
             f'{key}.batch_size={batch!r} must be a whole number from 1 on',
             'set it to how many pictures the memory takes',
         )
         return
-    endless = sampler.endswith('InfiniteSampler')
+    endless = type_name(sampler).endswith('InfiniteSampler')
     if endless and split.name != 'train':
-        report.add(
+        notes.error(
             'sampler-endless',
-            split.name,
-            f'{key}.sampler is {sampler}: it never ends',
+            f'{key}.sampler is {type_name(sampler)}: it never ends',
             "set type='DefaultSampler', shuffle=False",
         )
-    if not split.length or not isinstance(batch, int) or endless:
+    if not split.length or batch is None or endless:
         return
     each = math.ceil(split.length / world_size)
-    if drops and each < batch:
-        report.add(
+    if loader.get('drop_last', False) and each < batch:
+        notes.error(
             'no-batch',
-            split.name,
             f'{key} has {split.length:,} pictures for {world_size} '
             f'process(es), fewer than batch_size={batch}, and '
             'drop_last=True leaves out what fills no batch: nothing is left',
             f'set {key}.batch_size={each} or {key}.drop_last=False',
         )
-    shuffle = (loader.get('sampler') or {}).get('shuffle', True)
+    shuffle = (sampler or {}).get('shuffle', True)
     if split.name == 'train' and shuffle is False and each > batch:
-        report.add(
+        notes.warning(
             'not-shuffled',
-            split.name,
             f'{key}.sampler.shuffle=False: every epoch has the same batches',
             f'set {key}.sampler.shuffle=True',
-            severity='warning',
         )

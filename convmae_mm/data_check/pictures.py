@@ -11,23 +11,26 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, TOO_LARGE
+from convmae_mm.datasets.image_files import (
+    IMAGE_EXTENSIONS,
+    TOO_LARGE,
+    header_size,
+)
 from convmae_mm.datasets.load_multi_channel_image import (
     TIFF_EXTENSIONS,
     read_channels,
 )
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
-from convmae_mm.files import regular_file
 
 from .examiner import Examiner
 from .places import list_files, require_folder
-from .report import Report
+from .report import Notes, Report
 
 # (H, W) or (H, W, C) of a file
 Load = Callable[[str], np.ndarray]
+# (width, height) by the name of a file
+Sizes = Mapping[str, tuple[int, int]]
 
-# In EXIF data: its tag, and the first value that exchanges the sides.
-ORIENTATION, QUARTER_TURNS = 0x0112, 5
 # Pixels from which on only one picture is decoded at a time.
 LARGE = 1 << 25
 _ONE_LARGE = threading.Lock()
@@ -51,46 +54,35 @@ class PictureFolder:
 
     def check(self, report: Report, examiner: Examiner) -> None:
         """Note what is wrong with it."""
-        missing = 'image-folder-missing'
-        if not require_folder(
-            self.folder, self.root, missing, self.part, report
-        ):
+        notes = Notes(report, self.part, examiner)
+        if not require_folder(self.folder, self.root, notes):
             return
         names = list_files(self.folder)
-        report.note(self.part, images=len(names))
+        notes.count(images=len(names))
         if not names:
-            report.add(
+            notes.error(
                 'no-images',
-                self.part,
                 f'{self.folder} holds no picture',
                 f'put files there that end in {", ".join(IMAGE_EXTENSIONS)}',
             )
             return
         check_count(
-            'image-count', 'pictures', len(names), self.expected, self.part,
-            report,
-        )  # fmt: skip
-        measure(self.folder, names, self.part, report, examiner)
+            'image-count', 'pictures', len(names), self.expected, notes
+        )
+        measure(self.folder, names, notes)
 
 
 def check_count(
-    code: str,
-    what: str,
-    found: int,
-    expected: int | None,
-    part: str,
-    report: Report,
+    code: str, what: str, found: int, expected: int | None, notes: Notes
 ) -> None:
     """Note a number that is not the one which the data set is known for."""
     if expected is None or found == expected:
         return
-    difference = abs(found - expected)
     few = found < expected
-    report.add(
+    notes.error(
         code,
-        part,
-        f'{found:,} {what} instead of {expected:,}: {difference:,} too '
-        f'{"few" if few else "many"}',
+        f'{found:,} {what} instead of {expected:,}: '
+        f'{abs(found - expected):,} too {"few" if few else "many"}',
         'unpack the archive again and compare its size with the source'
         if few
         else 'remove what is not part of the data set',
@@ -98,65 +90,34 @@ def check_count(
 
 
 def measure(
-    folder: Path,
-    names: Sequence[str],
-    part: str,
-    report: Report,
-    examiner: Examiner,
-    load: Load | None = None,
+    folder: Path, names: Sequence[str], notes: Notes, load: Load | None = None
 ) -> dict[str, tuple[int, int]]:
     """Decode pictures, all or a sample, and note those that cannot be.
 
     Args:
         folder: What the names are relative to.
         names: Of the pictures.
-        part: Name in the report.
-        report: Where faults go.
-        examiner: Chooses the sample, and whether headers suffice.
+        notes: Where faults go; says whether headers suffice.
         load: Decodes a file as a training would; by default any picture.
 
     Returns:
         (width, height) of each picture that was looked at, upright: as a
         training sees it, after the orientation in its EXIF data is applied.
     """
-    chosen = examiner.choose(names)
-    results = examiner.map(
-        lambda name: _size_or_reason(folder / name, examiner.decode, load),
-        chosen,
-        f'{part}: pictures',
+    decode = notes.examiner.decode
+    found = notes.look(
+        lambda name: _size_or_reason(folder / name, decode, load),
+        names,
+        'pictures',
+        'pictures decoded' if decode else 'headers of pictures',
     )
-    sizes, bad = {}, []
-    for name, result in zip(chosen, results, strict=True):
-        if isinstance(result, str):
-            bad.append(f'{name} ({result})')
-        else:
-            sizes[name] = result
-    what = 'pictures decoded' if examiner.decode else 'headers of pictures'
-    report.note_examined(part, what, len(chosen), len(names))
-    report.add(
+    notes.error(
         'image-undecodable',
-        part,
-        f'{{count}} of {len(chosen):,} pictures cannot be decoded',
+        f'{{count}} of {len(found):,} pictures cannot be decoded',
         'get these files again, or remove them and what refers to them',
-        bad,
+        [f'{k} ({v})' for k, v in found.items() if isinstance(v, str)],
     )
-    return sizes
-
-
-def header_size(path: str) -> tuple[int, int] | None:
-    """(width, height), upright, without decoding; None if that is unknown."""
-    try:
-        if path.endswith('.npy'):
-            return None
-        with Image.open(regular_file(path)) as image:
-            width, height = image.size
-            # PIL decodes a whole PNG to look for EXIF data behind the pixels.
-            has_none = image.format == 'PNG' and 'exif' not in image.info
-            exif = {} if has_none else image.getexif()
-            turned = exif.get(ORIENTATION, 1) >= QUARTER_TURNS
-    except Exception:  # PIL raises whatever it meets
-        return None
-    return (height, width) if turned else (width, height)
+    return {k: v for k, v in found.items() if not isinstance(v, str)}
 
 
 def _size_or_reason(
@@ -202,39 +163,21 @@ def _reason(path: str, error: Exception) -> str:
     return str(cause) or type(error).__name__
 
 
-def check_listed(
+def note_missing(
+    missing: Sequence[str],
     listed: Sequence[str],
     present: Sequence[str],
-    folder: Path,
-    part: str,
-    report: Report,
-) -> list[str]:
-    """Compare the pictures an annotation file lists with those there are.
-
-    Returns:
-        The listed names that exist.
-    """
-    there = set(present)
-    missing = [name for name in listed if name not in there]
-    report.add(
+    folder: str | Path,
+    notes: Notes,
+) -> None:
+    """Note pictures that an annotation file lists and that are not there."""
+    notes.error(
         'image-missing',
-        part,
         f'{{count}} of {len(listed):,} pictures that the annotations list '
         f'do not exist in {folder}',
         how_to_find(missing, present),
         missing,
     )
-    known = set(listed)
-    report.add(
-        'image-unlisted',
-        part,
-        f'{{count}} of {len(present):,} pictures in {folder} are in no '
-        'annotation file, so that nothing reads them',
-        'remove them, or add them to the annotations',
-        [name for name in present if name not in known],
-        severity='warning',
-    )
-    return [name for name in listed if name in there]
 
 
 def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
@@ -252,29 +195,23 @@ def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
     return 'get these files again, or take them out of the annotations'
 
 
-def check_sizes(
-    stated: Mapping[str, tuple[int, int]],
-    measured: Mapping[str, tuple[int, int]],
-    part: str,
-    report: Report,
-) -> None:
-    """Compare (width, height) in the annotations with the pictures'."""
-    wrong = [
-        f'{name} ({_by(size)}, annotations: {_by(stated[name])})'
-        for name, size in measured.items()
-        if size != stated.get(name, size)
-    ]
-    report.add(
+def check_sizes(stated: Sizes, measured: Sizes, notes: Notes) -> None:
+    """Compare what annotations say with the pictures."""
+    notes.error(
         'image-size',
-        part,
         f'{{count}} of {len(measured):,} pictures have another size than '
         'the annotations say',
         'their boxes and masks would be misplaced: use the pictures that '
         'were annotated (neither resized nor rotated), or correct width and '
         'height',
-        wrong,
+        other_sizes(measured, stated, 'annotations'),
     )
 
 
-def _by(size: tuple[int, int]) -> str:
-    return f'{size[0]} x {size[1]}'
+def other_sizes(sizes: Sizes, others: Sizes, whose: str) -> list[str]:
+    """Files whose (width, height) are not those that others give them."""
+    return [
+        f'{name} ({size[0]} x {size[1]}, {whose}: {other[0]} x {other[1]})'
+        for name, size in sizes.items()
+        if (other := others.get(name, size)) != size
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
 
-from .report import Report
+from .report import Notes
 
 ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar')
 # Arrays are pictures of any number of channels.
@@ -36,18 +36,14 @@ def list_files(
 
 
 def require_folder(
-    folder: Path, root: Path, code: str, part: str, report: Report
+    folder: Path, root: Path, notes: Notes, code: str = 'image-folder-missing'
 ) -> bool:
     """Whether a folder is there; if not, say so and where it may be."""
-    if folder.is_dir():
-        return True
-    report.add(
-        code,
-        part,
-        f'the folder {folder} does not exist',
-        how_to_place(folder, root),
-    )
-    return False
+    there = folder.is_dir()
+    if not there:
+        problem = f'the folder {folder} does not exist'
+        notes.error(code, problem, how_to_place(folder, root))
+    return there
 
 
 def how_to_place(missing: Path, root: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from .examiner import Examiner, Item, Result
 
 Severity = Literal['error', 'warning']
 
@@ -79,10 +81,33 @@ class Report:
     examined: list[Examined] = field(default_factory=list)
     facts: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def add(
+    @property
+    def num_errors(self) -> int:
+        """How many of the faults are errors."""
+        return sum(fault.severity == 'error' for fault in self.faults)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, in types that JSON has."""
+        return {'ok': not self.num_errors, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is written about one part of a data set.
+
+    Attributes:
+        report: Where it is written.
+        part: Its name there.
+        examiner: How closely to look at files.
+    """
+
+    report: Report
+    part: str
+    examiner: Examiner = field(default_factory=Examiner)
+
+    def error(
         self,
         code: str,
-        part: str,
         problem: str,
         remedy: str,
         found: Sequence[Any] | None = None,
@@ -92,7 +117,6 @@ class Report:
 
         Args:
             code: See :class:`Fault`.
-            part: See :class:`Fault`.
             problem: See :class:`Fault`; ``{count}`` stands for the number.
             remedy: See :class:`Fault`.
             found: Every place where it was met; None for a fault that is met
@@ -102,34 +126,47 @@ class Report:
         if found is not None and not len(found):
             return
         count = 1 if found is None else len(found)
-        examples = () if found is None else found[:NUM_EXAMPLES]
-        self.faults.append(
+        self.report.faults.append(
             Fault(
-                code=code,
-                severity=severity,
-                part=part,
-                problem=problem.replace('{count}', f'{count:,}'),
-                remedy=remedy,
-                count=count,
-                examples=tuple(str(x) for x in examples),
+                *(code, severity, self.part),
+                problem.replace('{count}', f'{count:,}'),
+                *(remedy, count),
+                tuple(map(str, (found or ())[:NUM_EXAMPLES])),
             )
         )
 
-    def note(self, part: str, **counts: int) -> None:
-        """Add counts to the facts of a part."""
-        self.facts.setdefault(part, {}).update(counts)
-
-    def note_examined(
-        self, part: str, what: str, done: int, total: int
+    def warning(
+        self,
+        code: str,
+        problem: str,
+        remedy: str,
+        found: Sequence[Any] | None = None,
     ) -> None:
-        """Say how much of something was looked at."""
-        self.examined.append(Examined(part, what, done, total))
+        """The same for what is only unusual."""
+        self.error(code, problem, remedy, found, 'warning')
 
-    @property
-    def num_errors(self) -> int:
-        """How many of the faults are errors."""
-        return sum(fault.severity == 'error' for fault in self.faults)
+    def count(self, **counts: int) -> None:
+        """Add counts to the facts of the part."""
+        self.report.facts.setdefault(self.part, {}).update(counts)
 
-    def as_json(self) -> dict[str, Any]:
-        """Everything, in types that JSON has."""
-        return {'ok': not self.num_errors, **asdict(self)}
+    def look(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        what: str,
+        done: str,
+    ) -> dict[Item, Result]:
+        """``function`` of all items or of a sample, and how many it was of.
+
+        Args:
+            function: Opens a file.
+            items: Its arguments.
+            what: They are, for the progress.
+            done: With them, for the report.
+        """
+        chosen = self.examiner.choose(items)
+        found = self.examiner.map(function, chosen, f'{self.part}: {what}')
+        self.report.examined.append(
+            Examined(self.part, done, len(chosen), len(items))
+        )
+        return dict(zip(chosen, found, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,10 +11,9 @@ from mmengine.registry import OPTIMIZERS
 
 from convmae_mm.registry import type_name
 
-from .report import Report
-from .splits import Split
+from .leaf import Split
+from .report import Notes, Report
 
-PART = 'schedule'
 WARM_UPS = ('LinearLR', 'ConstantLR', 'PolyLR')
 
 
@@ -22,19 +21,17 @@ class Length:
     """How long a training is.
 
     Args:
-        cfg: The config.
+        loop: ``train_cfg`` of the config.
         split: Its training data.
         world_size: Number of processes.
     """
 
     def __init__(
-        self, cfg: Mapping[str, Any], split: Split, world_size: int
+        self, loop: Mapping[str, Any], split: Split, world_size: int
     ) -> None:
-        loop = cfg['train_cfg']
         kind = type_name(loop)
         self.by_epoch = bool(loop.get('by_epoch', 'Iter' not in kind))
-        key = 'max_epochs' if self.by_epoch else 'max_iters'
-        self.stated = loop.get(key)
+        self.stated = loop.get('max_epochs' if self.by_epoch else 'max_iters')
         batch = split.loader.get('batch_size')
         self.iters_per_epoch: int | None = None
         if split.length and isinstance(batch, int) and batch > 0:
@@ -57,166 +54,143 @@ class Length:
         return self.stated / self.iters_per_epoch
 
 
+def unit(by_epoch: bool) -> str:
+    """What a length is counted in."""
+    return 'epochs' if by_epoch else 'iterations'
+
+
 def check_schedule(
     cfg: Mapping[str, Any], split: Split, world_size: int, report: Report
 ) -> None:
     """Note what never happens, or happens in too short a time."""
-    length = Length(cfg, split, world_size)
-    loop = cfg['train_cfg']
+    notes = Notes(report, 'schedule')
+    length = Length(cfg['train_cfg'], split, world_size)
     sampler = type_name(split.loader.get('sampler'))
     if length.by_epoch and sampler == 'InfiniteSampler':
-        report.add(
+        Notes(report, 'train').error(
             'sampler-endless',
-            'train',
             f'train_dataloader.sampler is {sampler} in a training by '
             'epochs: the first epoch never ends',
             "set its type='DefaultSampler', or train by iterations",
         )
-    for key, optimizer in _optimizers(cfg.get('optim_wrapper') or {}):
-        _check_optimizer(key, optimizer, report)
-        if optimizer.get('lr') == 0:
-            report.add(
-                'learning-rate-zero',
-                PART,
-                f'{key}.lr=0: nothing would be learned',
-                'set the learning rate',
-            )
-    _check_validation(cfg, loop, length, report)
+    optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
+    if isinstance(optimizer, Mapping):
+        _check_optimizer('optim_wrapper.optimizer', optimizer, notes)
+    if cfg.get('val_cfg') is not None and isinstance(length.stated, int):
+        _check_validation(cfg['train_cfg'], length, notes)
     schedulers = cfg.get('param_scheduler') or []
     if isinstance(schedulers, Mapping):
         schedulers = [schedulers]
     for index, scheduler in enumerate(schedulers):
         if isinstance(scheduler, Mapping):
             key = f'param_scheduler.{index} ({scheduler.get("type")})'
-            _check_scheduler(key, scheduler, length, report)
+            _check_scheduler(key, scheduler, length, notes)
 
 
 def _check_optimizer(
-    key: str, optimizer: Mapping[str, Any], report: Report
+    key: str, optimizer: Mapping[str, Any], notes: Notes
 ) -> None:
     kind = optimizer.get('type')
-    if not isinstance(kind, str):
-        return
     with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-        if registry.get(kind) is not None:
-            return
-    near = get_close_matches(kind, OPTIMIZERS.module_dict, 1)
-    report.add(
-        'optimizer-unknown',
-        PART,
-        f'{key}.type={kind!r} is no optimizer that is known',
-        f'is {near[0]!r} meant?' if near else "set it to 'AdamW', 'SGD', ...",
-    )
-
-
-def _optimizers(
-    wrapper: Mapping[str, Any],
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(wrapper.get('optimizer'), Mapping):
-        yield 'optim_wrapper.optimizer', wrapper['optimizer']
+        unknown = isinstance(kind, str) and registry.get(kind) is None
+    if unknown:
+        near = get_close_matches(str(kind), OPTIMIZERS.module_dict, 1)
+        notes.error(
+            'optimizer-unknown',
+            f'{key}.type={kind!r} is no optimizer that is known',
+            f'is {near[0]!r} meant?'
+            if near
+            else "set it to 'AdamW', 'SGD', ...",
+        )
+    if optimizer.get('lr') == 0:
+        notes.error(
+            'learning-rate-zero',
+            f'{key}.lr=0: nothing would be learned',
+            'set the learning rate',
+        )
 
 
 def _check_validation(
-    cfg: Mapping[str, Any],
-    loop: Mapping[str, Any],
-    length: Length,
-    report: Report,
+    loop: Mapping[str, Any], length: Length, notes: Notes
 ) -> None:
-    stated = length.stated
-    if cfg.get('val_cfg') is None or not isinstance(stated, int):
-        return
+    stated, what = length.stated, unit(length.by_epoch)
     begin = loop.get('val_begin', 1)
     interval = loop.get('val_interval', 1 if length.by_epoch else 1000)
-    what = 'epochs' if length.by_epoch else 'iterations'
     whole = isinstance(interval, (int, float)) and interval % 1 == 0
     if not whole or interval < 1:
-        report.add(
+        notes.error(
             'val-interval',
-            PART,
             f'train_cfg.val_interval={interval!r} must be a whole number of '
             f'{what} from 1 on',
             'set it, or leave the validation out with --no-validate',
         )
     elif begin > stated:
-        report.add(
+        notes.warning(
             'no-validation',
-            PART,
             f'train_cfg.val_begin={begin} is beyond the {stated:,} {what}: '
             'validation is never reached',
             f'set val_begin to {stated} or less, or train with --no-validate',
-            severity='warning',
         )
     elif interval > stated:
-        report.add(
+        notes.warning(
             'one-validation',
-            PART,
             f'train_cfg.val_interval={interval:,} is longer than the '
             f'{stated:,} {what}: the only validation is at the end',
             'set a shorter val_interval to see how the scores grow',
-            severity='warning',
         )
 
 
 def _check_scheduler(
-    key: str, scheduler: Mapping[str, Any], length: Length, report: Report
+    key: str, scheduler: Mapping[str, Any], length: Length, notes: Notes
 ) -> None:
     by_epoch = bool(scheduler.get('by_epoch', True))
     total = length.of(by_epoch)
     if total is None:
         return
-    what = 'epochs' if by_epoch else 'iterations'
-    begin = scheduler.get('begin', 0)
-    if begin >= total:
-        report.add(
-            'schedule-unreached',
-            PART,
-            f'{key} begins at {begin:,}, but the training has {total:g} '
-            f'{what}: it never acts',
-            f'fit begin to the length, or correct by_epoch={by_epoch}',
-            severity='warning',
-        )
-        return
-    kind = type_name(scheduler)
+    kind, begin = type_name(scheduler), scheduler.get('begin', 0)
+    cosine = kind.startswith('CosineAnnealing')
     end = scheduler.get('end')
-    if end is None and kind.startswith('CosineAnnealing'):
+    if end is None and cosine:
         end = begin + scheduler.get('T_max', total - begin)
-    if kind.startswith('MultiStep'):
-        late = [x for x in scheduler.get('milestones', ()) if x >= total]
-        report.add(
+    trained = f'{total:g} {unit(by_epoch)}'
+    correct = f'to the length, or correct by_epoch={by_epoch}'
+    if begin >= total:
+        notes.warning(
+            'schedule-unreached',
+            f'{key} begins at {begin:,}, but the training has {trained}: it '
+            'never acts',
+            f'fit begin {correct}',
+        )
+    elif kind.startswith('MultiStep'):
+        notes.warning(
             'milestone-unreached',
-            PART,
-            f'{key}: {{count}} milestones are beyond the {total:g} {what}',
-            f'fit them to the length, or correct by_epoch={by_epoch}',
-            late,
-            severity='warning',
+            f'{key}: {{count}} milestones are beyond the {trained}',
+            f'fit them {correct}',
+            [x for x in scheduler.get('milestones', ()) if x >= total],
         )
     elif isinstance(end, (int, float)) and end > total and math.isfinite(end):
-        if kind.startswith(WARM_UPS) and scheduler.get('start_factor', 1) < 1:
-            told = 'the warm-up is longer than the training, which never '
-            told += 'reaches its learning rate'
-        else:
-            told = 'the schedule does not come to its end'
-        report.add(
-            'schedule-cut-off',
-            PART,
-            f'{key} ends at {end:,}, but the training has {total:g} {what}: '
-            f'{told}',
-            f'fit end (or T_max) to the length, or correct '
-            f'by_epoch={by_epoch}',
-            severity='warning',
+        warms = kind.startswith(WARM_UPS)
+        told = (
+            'the warm-up is longer than the training, which never reaches '
+            'its learning rate'
+            if warms and scheduler.get('start_factor', 1) < 1
+            else 'the schedule does not come to its end'
         )
-    elif kind.startswith('CosineAnnealing') and end is not None:
-        if end < total and not _floor(scheduler):
-            report.add(
-                'schedule-short',
-                PART,
-                f'{key} brings the learning rate to 0 at {end:,} of {total:g} '
-                f'{what}: nothing is learned after that',
-                'fit end (and T_max) to the length',
-                severity='warning',
-            )
-
-
-def _floor(scheduler: Mapping[str, Any]) -> bool:
-    """Whether a learning rate above 0 is left at the end."""
-    return bool(scheduler.get('eta_min') or scheduler.get('eta_min_ratio'))
+        notes.warning(
+            'schedule-cut-off',
+            f'{key} ends at {end:,}, but the training has {trained}: {told}',
+            f'fit end (or T_max) {correct}',
+        )
+    elif (
+        cosine
+        and end is not None
+        and end < total
+        # a learning rate above 0 is left at the end
+        and not (scheduler.get('eta_min') or scheduler.get('eta_min_ratio'))
+    ):
+        notes.warning(
+            'schedule-short',
+            f'{key} brings the learning rate to 0 at {end:,} of {trained}: '
+            'nothing is learned after that',
+            'fit end (and T_max) to the length',
+        )

@@ -13,7 +13,7 @@ from .examiner import Examiner
 from .label_maps import LabelRules, check_label_maps
 from .pictures import check_count, measure
 from .places import list_files, require_folder
-from .report import Report
+from .report import Notes, Report
 
 
 @dataclass(frozen=True)
@@ -45,103 +45,83 @@ class SegmentationSet:
 
     def check(self, report: Report, examiner: Examiner) -> None:
         """Note what is wrong with it."""
-        root, part = self.root, self.part
-        has_images = require_folder(
-            self.images, root, 'image-folder-missing', part, report
-        )
-        has_maps = require_folder(
-            self.label_maps, root, 'label-map-folder-missing', part, report
-        )
+        notes = Notes(report, self.part, examiner)
+        has_images = require_folder(self.images, self.root, notes)
+        missing = 'label-map-folder-missing'
+        has_maps = require_folder(self.label_maps, self.root, notes, missing)
         images = list_files(self.images) if has_images else []
         maps = list_files(self.label_maps) if has_maps else []
-        report.note(part, images=len(images), label_maps=len(maps))
-        for what, names, there in (
-            ('pictures', images, has_images),
-            ('label maps', maps, has_maps),
+        notes.count(images=len(images), label_maps=len(maps))
+        for code, what, names, there in (
+            ('image-count', 'pictures', images, has_images),
+            ('label-map-count', 'label maps', maps, has_maps),
         ):
             if there:
-                check_count(
-                    'image-count' if names is images else 'label-map-count',
-                    what,
-                    len(names),
-                    self.num_images,
-                    part,
-                    report,
-                )
-        self._check_suffixes(images, maps, report)
-        sizes = (
-            measure(self.images, images, part, report, examiner)
-            if has_images
-            else {}
-        )
-        if has_images and has_maps:
-            self._check_pairs(images, maps, report)
-        if has_maps:
-            ends = _endings(images, maps)
-            by_stem = {_stem(k, ends[0]): size for k, size in sizes.items()}
-            stems = {x: _stem(x, ends[1]) for x in maps}
-            check_label_maps(
-                maps,
-                self.label_maps,
-                {x: by_stem[y] for x, y in stems.items() if y in by_stem},
-                LabelRules(self.num_classes, self.zero_is_unlabelled),
-                part,
-                report,
-                examiner,
-            )
-
-    def _check_suffixes(
-        self, images: Sequence[str], maps: Sequence[str], report: Report
-    ) -> None:
-        suffixes = Counter(PurePosixPath(x).suffix for x in images)
-        if len(suffixes) > 1:
-            common = suffixes.most_common(1)[0][0]
-            report.add(
-                'image-suffix',
-                self.part,
-                f'{{count}} of {len(images):,} pictures do not end in '
-                f'{common}; mmseg reads files of one suffix (img_suffix) and '
-                'passes over the others without a word',
-                'convert them, or join two data sets with ConcatDataset',
-                [x for x in images if not x.endswith(common)],
-            )
-        report.add(
-            'label-map-suffix',
-            self.part,
-            f'{{count}} of {len(maps):,} label maps do not end in .png',
-            'write them as PNG: a lossy format changes labels',
-            [x for x in maps if not x.endswith('.png')],
+                check_count(code, what, len(names), self.num_images, notes)
+        _check_suffixes(images, maps, notes)
+        sizes = measure(self.images, images, notes) if has_images else {}
+        if not has_maps:
+            return
+        ends = endings([_stem(x) for x in images], [_stem(x) for x in maps])
+        pictures = {x: _stem(x, ends[0]) for x in images}
+        stems = {x: _stem(x, ends[1]) for x in maps}
+        if has_images:
+            self._check_pairs(pictures, stems, ends[1], notes)
+        by_stem = {pictures[name]: size for name, size in sizes.items()}
+        check_label_maps(
+            maps,
+            self.label_maps,
+            {x: by_stem[y] for x, y in stems.items() if y in by_stem},
+            LabelRules(self.num_classes, self.zero_is_unlabelled),
+            notes,
         )
 
     def _check_pairs(
-        self, images: Sequence[str], maps: Sequence[str], report: Report
+        self,
+        pictures: dict[str, str],
+        stems: dict[str, str],
+        ending: str,
+        notes: Notes,
     ) -> None:
-        ends = _endings(images, maps)
-        map_stems = {_stem(x, ends[1]) for x in maps}
-        image_stems = {_stem(x, ends[0]) for x in images}
-        report.add(
+        """Compare the stems of pictures with those of label maps."""
+        shown, mapped = set(pictures.values()), set(stems.values())
+        notes.error(
             'label-map-missing',
-            self.part,
-            f'{{count}} of {len(images):,} pictures have no label map in '
+            f'{{count}} of {len(pictures):,} pictures have no label map in '
             f'{self.label_maps}',
             f'a label map has the name of its picture and ends in '
-            f'{ends[1]}.png; add or rename them, or remove the pictures',
-            [x for x in images if _stem(x, ends[0]) not in map_stems],
+            f'{ending}.png; add or rename them, or remove the pictures',
+            [name for name, stem in pictures.items() if stem not in mapped],
         )
-        report.add(
+        notes.warning(
             'label-map-unmatched',
-            self.part,
-            f'{{count}} of {len(maps):,} label maps have no picture in '
+            f'{{count}} of {len(stems):,} label maps have no picture in '
             f'{self.images}, so that nothing reads them',
             'add the pictures, or remove the label maps',
-            [x for x in maps if _stem(x, ends[1]) not in image_stems],
-            severity='warning',
+            [name for name, stem in stems.items() if stem not in shown],
         )
+
+
+def _check_suffixes(
+    images: Sequence[str], maps: Sequence[str], notes: Notes
+) -> None:
+    suffixes = Counter(PurePosixPath(x).suffix for x in images)
+    for common, _ in suffixes.most_common(1):
+        notes.error(
+            'image-suffix',
+            f'{{count}} of {len(images):,} pictures do not end in {common}; '
+            'mmseg reads files of one suffix (img_suffix) and passes over the '
+            'others without a word',
+            'convert them, or join two data sets with ConcatDataset',
+            [x for x in images if not x.endswith(common)],
+        )
+    notes.error(
+        'label-map-suffix',
+        f'{{count}} of {len(maps):,} label maps do not end in .png',
+        'write them as PNG: a lossy format changes labels',
+        [x for x in maps if not x.endswith('.png')],
+    )
 
 
 def _stem(name: str, ending: str = '') -> str:
     return PurePosixPath(name).with_suffix('').as_posix().removesuffix(ending)
-
-
-def _endings(images: Sequence[str], maps: Sequence[str]) -> tuple[str, str]:
-    return endings([_stem(x) for x in images], [_stem(x) for x in maps])

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.files import regular_file
 
 IMAGE_EXTENSIONS = (
     '.bmp',
@@ -35,6 +36,26 @@ TOO_LARGE = (
     f'it has more than {MOST_PIXELS:,} pixels, the most that is read: cut it '
     'into tiles'
 )
+
+
+# In EXIF data: its tag, and the first value that exchanges the sides.
+ORIENTATION, QUARTER_TURNS = 0x0112, 5
+
+
+def header_size(path: str) -> tuple[int, int] | None:
+    """(width, height), upright, without decoding; None if that is unknown."""
+    try:
+        if path.endswith('.npy'):
+            return None
+        with Image.open(regular_file(path)) as image:
+            width, height = image.size
+            # PIL decodes a whole PNG to look for EXIF data behind the pixels.
+            has_none = image.format == 'PNG' and 'exif' not in image.info
+            exif = {} if has_none else image.getexif()
+            turned = exif.get(ORIENTATION, 1) >= QUARTER_TURNS
+    except Exception:  # PIL raises whatever it meets
+        return None
+    return (height, width) if turned else (width, height)
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

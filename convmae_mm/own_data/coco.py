@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from convmae_mm.data_check.coco_file import check_coco
-from convmae_mm.data_check.detection import read_annotations
+from convmae_mm.data_check.coco_file import check_coco, read_annotations
 from convmae_mm.data_check.exports import refuse_export
-from convmae_mm.data_check.report import Report
+from convmae_mm.data_check.report import Notes, Report
 from convmae_mm.errors import DataError
 
 from .split import held_out
@@ -115,13 +114,14 @@ def read_coco(file: Path) -> dict[str, Any]:
         DataError: For what would stop a training, or spoil it.
     """
     report = Report(root=str(file.parent), layout='coco')
-    data = read_annotations(file, file.parent, str(file), report)
+    notes = Notes(report, str(file))
+    data = read_annotations(file, file.parent, notes)
     if data is not None:
         annotations = data.get('annotations') if isinstance(data, dict) else ()
         with_masks = isinstance(annotations, list) and all(
             isinstance(x, dict) and x.get('segmentation') for x in annotations
         )
-        check_coco(data, str(file), report, with_masks=with_masks)
+        check_coco(data, notes, with_masks=with_masks)
     wrong = [x for x in report.faults if x.severity == 'error']
     if wrong:
         more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)

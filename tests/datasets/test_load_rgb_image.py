@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from convmae_mm.data_check import Examiner, Report
-from convmae_mm.data_check.pictures import header_size, measure
+from convmae_mm.data_check.pictures import measure
+from convmae_mm.data_check.report import Notes
 from convmae_mm.datasets import LoadRGBImage, UndecodableImageError
+from convmae_mm.datasets.image_files import header_size
 from convmae_mm.datasets.load_rgb_image import read_rgb
 
 RED, HALF = (255, 0, 0), (255, 0, 0, 128)
@@ -145,7 +147,9 @@ def test_one_limit_for_all_that_read_pictures(tmp_path):
     with pytest.raises(cv2.error, match='MAX_IMAGE_PIXELS'):
         cv2.imread(str(large))
     report = Report('', '')
-    measure(tmp_path, ['large.png'], 'x', report, Examiner(progress=False))
+    measure(
+        tmp_path, ['large.png'], Notes(report, 'x', Examiner(progress=False))
+    )
     assert 'cut it into tiles' in report.faults[0].line
 
 
