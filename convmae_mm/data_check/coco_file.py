@@ -6,13 +6,20 @@ file; boxes are [x, y, width, height] in pixels.
 
 from __future__ import annotations
 
+import functools
 import operator
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convmae_mm.datasets.coco_by_name import COMPUTED_FIELDS, complete
+from convmae_mm.datasets.coco_by_name import (
+    COMPUTED_FIELDS,
+    SIDES,
+    complete,
+    complete_image,
+)
 
 from .coco_classes import ExpectedClasses, check_classes, check_use, some
 from .coco_instances import CocoContent, check_boxes, check_crowds, check_masks
@@ -51,6 +58,7 @@ def check_coco(
     with_masks: bool = True,
     learned: bool = True,
     labelled: bool = True,
+    pictures: str | os.PathLike | None = None,
 ) -> CocoContent | None:
     """Note what is wrong with the content of a COCO file.
 
@@ -62,6 +70,8 @@ def check_coco(
         learned: Whether a class without annotations is worth a word.
         labelled: Whether annotations are needed; otherwise they are not
             looked at, and may be missing.
+        pictures: The folder of the pictures, which tell the sizes that images
+            lack.
 
     Returns:
         The records that have every field, or None if it is no COCO file.
@@ -79,7 +89,15 @@ def check_coco(
             f'it must be a dict with the lists {", ".join(FIELDS)}',
         )
         return None
-    _compute(data['annotations'], notes)
+    _compute(
+        *(data['annotations'], 'annotations', COMPUTED_FIELDS, complete),
+        'areas and boxes from masks or boxes, iscrowd as 0',
+        notes,
+    )
+    if pictures is not None:
+        measure = functools.partial(complete_image, folder=pictures)
+        how = 'sizes from the pictures'
+        _compute(data['images'], 'images', SIDES, measure, how, notes)
     content = CocoContent(**{x: _complete(data[x], x, notes) for x in FIELDS})
     annotations = content.annotations
     notes.count(
@@ -108,15 +126,22 @@ def check_coco(
     return content
 
 
-def _compute(records: list[Any], notes: Notes) -> None:
+def _compute(
+    records: list[Any],
+    kind: str,
+    fields: Sequence[str],
+    complete: Callable[[dict[str, Any]], None],
+    how: str,
+    notes: Notes,
+) -> None:
     """Add what can be computed, as the training does."""
     lacking: Counter[str] = Counter()
-    if _all_have(records, FIELDS['annotations']):
+    if _all_have(records, FIELDS[kind]):
         return
     for record in records:
         if not isinstance(record, dict):
             continue
-        gaps = [x for x in COMPUTED_FIELDS if record.get(x) is None]
+        gaps = [x for x in fields if record.get(x) is None]
         if gaps:
             try:
                 complete(record)
@@ -126,8 +151,7 @@ def _compute(records: list[Any], notes: Notes) -> None:
     notes.warning(
         'field-computed',
         f'{sum(lacking.values()):,} fields are missing from '
-        f'{len(records):,} annotations and are computed: areas and boxes '
-        'from masks or boxes, iscrowd as 0',
+        f'{len(records):,} {kind} and are computed: {how}',
         'other tools may need them in the file',
         [f'{name} ({count:,} times)' for name, count in lacking.items()],
     )

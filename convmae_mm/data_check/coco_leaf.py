@@ -40,6 +40,7 @@ def read_coco(leaf: Leaf, with_masks: bool) -> None:
         with_masks,
         learned=split.name == 'train',
         labelled=leaf.labelled and not bare,
+        pictures=dataset.data_prefix.get('img', ''),
     )
     if content is None:
         return

@@ -43,7 +43,10 @@ class DetectionSet:
         data = read_annotations(self.ann_file, self.root, notes)
         content = None
         if data is not None:
-            content = check_coco(data, notes, self.classes, self.with_masks)
+            content = check_coco(
+                *(data, notes, self.classes, self.with_masks),
+                pictures=self.images,
+            )
         if content is not None:
             for what, found, known in (
                 ('images', content.images, self.num_images),

@@ -17,6 +17,7 @@ from .detection import DetectionSet
 from .examiner import Examiner
 from .exports import refuse_export
 from .pictures import PictureFolder
+from .places import PICTURES
 from .report import Notes, Report
 from .segmentation import SegmentationSet
 
@@ -170,6 +171,13 @@ LAYOUTS: dict[str, Callable[[Path, Report], list[Part]]] = {
 }
 
 _SYNSET = re.compile(r'n\d{8}(\.tar)?$')
+# Words in names of folders that are no classes.
+_ROLES = set(
+    'images image img imgs pictures picture photos jpegimages frames '
+    'annotations annotation labels label masks mask maps map gt '
+    'segmentation segmentations train training val valid validation test '
+    'testing'.split()
+)
 # What a public set has and no other does; one of them will do.
 _SIGNS: dict[str, tuple[str, ...]] = {
     'digit-scenes': (DIGIT_SCENES_FILE, 'label_maps', '.incomplete'),
@@ -190,7 +198,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
 
 
 def recognise(root: Path) -> str:
-    """The name of the public layout that a folder has.
+    """The name of the layout that a folder has.
 
     Looks into the folder, then into the one folder inside it that looks like
     a public set, because archives often unpack into a folder of their own.
@@ -205,15 +213,18 @@ def recognise(root: Path) -> str:
     if name is not None:
         return name
     refuse_export(root)
+    splits = [root / x for x in ('train', 'val') if (root / x).is_dir()]
+    if all(map(_are_classes, splits or [root])):
+        return 'class-folders'
     names = sorted(x.name for x in root.iterdir())
     seen = ', '.join(names[:8]) or 'nothing'
     inside = [x for x in root.iterdir() if x.is_dir() and _recognise(x)]
     advice = f'did you mean {inside[0]}? ' if len(inside) == 1 else ''
     raise DataError(
         f'{root} looks like none of {", ".join([*_SIGNS, "imagenet"])}; it '
-        f'holds {seen}: {advice}Name the layout with --layout, or the parts '
-        'of your own set with --ann-file and --images, or --images and '
-        '--label-maps'
+        f'holds {seen}: {advice}Name the layout with --layout (class-folders '
+        'for one folder of pictures for each class), or the parts of your own '
+        'set with --ann-file and --images, or --images and --label-maps'
     )
 
 
@@ -229,3 +240,17 @@ def _recognise(root: Path) -> str | None:
         ):
             return 'imagenet'
     return None
+
+
+def _are_classes(folder: Path) -> bool:
+    """Whether it holds folders of pictures, two at least, and nothing else.
+
+    Not those that are called like parts of another kind of data set.
+    """
+    inside = [x for x in folder.iterdir() if not x.name.startswith('.')]
+    return len(inside) > 1 and all(
+        x.is_dir()
+        and _ROLES.isdisjoint(re.split(r'[^a-z]+', x.name.lower()))
+        and any(y.suffix.lower() in PICTURES for y in x.iterdir())
+        for x in inside
+    )

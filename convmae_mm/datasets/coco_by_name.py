@@ -9,6 +9,8 @@ mended here once for all of them.
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,17 +18,22 @@ import numpy as np
 
 from convmae_mm.errors import DataError
 
-# What can be computed where a record lacks it.
+from .image_files import header_size
+
+# What can be computed where an annotation, or an image, lacks it.
 COMPUTED_FIELDS = ('area', 'iscrowd', 'bbox')
+SIDES = ('width', 'height')
 
 
 def read_coco_by_name() -> None:
     """Mend mmdet's reading of COCO files; a second call does nothing.
 
     Label i becomes ``classes[i]``; a class that the file does not have raises
-    ``DataError``; a missing ``area``, ``iscrowd`` or ``bbox`` is computed; and
-    scores by class come in the order of the classes.
+    ``DataError``; a missing ``area``, ``iscrowd`` or ``bbox`` is computed, and
+    the size of an image is read from its picture; and scores by class come in
+    the order of the classes.
     """
+    from mmdet.datasets import CocoDataset
     from mmdet.datasets.api_wrappers import coco_api
     from mmdet.evaluation.metrics import coco_metric
 
@@ -69,6 +76,47 @@ def read_coco_by_name() -> None:
     wrapper.get_cat_ids, wrapper.createIndex = get_cat_ids, completed_index
     for name in ('COCOeval', 'COCOevalMP'):
         setattr(coco_metric, name, _in_given_order(getattr(coco_metric, name)))
+    _measure_images(CocoDataset, coco_metric.CocoMetric)
+
+
+def _measure_images(dataset: Any, metric: Any) -> None:
+    """Let images have a size before a data set or a metric asks for it."""
+    parse, compute = dataset.parse_data_info, metric.compute_metrics
+
+    @functools.wraps(parse)
+    def parse_data_info(self: Any, raw_data_info: dict[str, Any]) -> Any:
+        image = raw_data_info['raw_img_info']
+        complete_image(image, self.data_prefix.get('img', ''))
+        lacking = [x for x in SIDES if image.get(x) is None]
+        if lacking:
+            raise DataError(
+                f'the image {image["file_name"]!r} of {self.ann_file} lacks '
+                f'{" and ".join(lacking)}, and its picture cannot be opened '
+                'to measure it'
+            )
+        return parse(self, raw_data_info)
+
+    @functools.wraps(compute)
+    def compute_metrics(self: Any, results: list[Any]) -> Any:
+        images = {} if self._coco_api is None else self._coco_api.imgs
+        for truth, _ in results:
+            image = images.get(truth['img_id'], {})
+            for side in SIDES:
+                if image.get(side) is None:
+                    image[side] = truth[side]
+        return compute(self, results)
+
+    dataset.parse_data_info = parse_data_info
+    metric.compute_metrics = compute_metrics
+
+
+def complete_image(image: dict[str, Any], folder: str | os.PathLike) -> None:
+    """Add the width and height that an image lacks and its picture has."""
+    if any(image.get(side) is None for side in SIDES):
+        size = header_size(os.path.join(folder, image['file_name']))
+        for side, length in zip(SIDES, size or (), strict=False):
+            if image.get(side) is None:
+                image[side] = length
 
 
 def complete(annotation: dict[str, Any]) -> None:

@@ -123,6 +123,20 @@ def test_pictures_of_ones_own(root, capsys):
     assert codes(report) == ['image-undecodable']
 
 
+@pytest.mark.parametrize('splits', [('',), ('train', 'val')])
+def test_class_folders_are_recognised(splits, tmp_path, capsys):
+    for place in (tmp_path / x / y for x in splits for y in ('cat', 'dog')):
+        place.mkdir(parents=True)
+        Image.new('RGB', (20, 10)).save(place / '1.jpg')
+    report = told(capsys, tmp_path)
+    assert (report['layout'], codes(report)) == ('class-folders', [])
+    # folders of pictures that are called like other things are not taken
+    for place in tmp_path.rglob('dog'):
+        place.rename(place.with_name('dog masks'))
+    assert call(tmp_path) == 1
+    assert 'class-folders' in capsys.readouterr().err
+
+
 def test_the_report_for_people_has_everything(root, capsys):
     (root / 'my img' / 'a.jpg').unlink()
     options = (root, '--images', 'my img', '--label-maps', 'labels')

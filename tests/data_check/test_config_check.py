@@ -345,9 +345,12 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
         ),
         {'num-classes': 'model.roi_head.bbox_head.2.num_classes=5'},
     ),
-    'sizes missing': (
+    'sizes missing of a picture that cannot be opened': (
         'det',
-        without('val', 'images', 'width', 'height'),
+        both(
+            without('val', 'images', 'width', 'height'),
+            lambda cfg, root: (root / 'val/1.jpg').write_bytes(b''),
+        ),
         {'field-missing': 'images[0] lacks width, lacks height'},
     ),
     'masks missing in train': (
@@ -631,6 +634,11 @@ WRONG: dict[str, tuple[str, Change, dict[str, str]]] = {
 
 # The same for what is unusual and goes on.
 UNUSUAL: dict[str, tuple[str, Change, dict[str, str]]] = {
+    'sizes missing': (
+        'det',
+        without('val', 'images', 'width', 'height'),
+        {'field-computed': 'width (4 times) height (4 times)'},
+    ),
     'areas missing': (
         'det',
         without('train', 'annotations', 'area'),

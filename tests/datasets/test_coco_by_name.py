@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from convmae_mm.datasets.coco_by_name import complete, read_coco_by_name
 from convmae_mm.errors import DataError
@@ -38,8 +39,8 @@ def write(path: Path, order: tuple[str, ...], **less: Any) -> Path:
         for i in range(1, 7)
     ]
     for name in less.get('without', ()):
-        for annotation in annotations:
-            del annotation[name]
+        for record in images if name in images[0] else annotations:
+            del record[name]
     categories = [dict(id=IDS[name], name=name) for name in order]
     path.write_text(
         json.dumps(
@@ -108,12 +109,49 @@ def test_some_classes_of_a_file_keep_their_numbers(tmp_path):
     assert data.cat2label == {IDS['owl']: 0, IDS['cat']: 1}
 
 
-@pytest.mark.parametrize('field', ['area', 'iscrowd', 'bbox'])
-def test_what_a_mask_tells_is_computed(field, tmp_path):
+@pytest.fixture
+def pictures(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index in range(1, 7):
+        Image.new('RGB', (40, 30)).save(f'{index}.jpg')
+
+
+@pytest.mark.parametrize('field', ['area', 'iscrowd', 'bbox', 'width'])
+def test_what_a_mask_or_a_picture_tells_is_computed(field, pictures, tmp_path):
     whole = dataset(write(tmp_path / 'a.json', ORDERS[0]))
     less = dataset(write(tmp_path / 'b.json', ORDERS[0], without=[field]))
     for index in range(6):
         assert less.get_data_info(index) == whole.get_data_info(index)
+
+
+def test_masks_are_scored_in_images_without_sizes(tmp_path):
+    """COCO's evaluation draws outlines in images of the stated size."""
+    from mmdet.evaluation import CocoMetric
+
+    sides = ['width', 'height']
+    file = write(tmp_path / 'a.json', ORDERS[0], without=sides)
+    metric = CocoMetric(str(file), 'segm')
+    metric.dataset_meta = dict(classes=CLASSES)
+    for image in range(1, 7):
+        mask = torch.zeros(1, 30, 40, dtype=torch.bool)
+        mask[:, 3:13, 2:22] = True
+        prediction = dict(
+            bboxes=torch.tensor([[2.0, 3.0, 22.0, 13.0]]),
+            scores=torch.ones(1),
+            labels=torch.tensor([image % 3]),
+            masks=mask,
+        )
+        sample = dict(
+            img_id=image, ori_shape=(30, 40), pred_instances=prediction
+        )
+        metric.process({}, [sample])
+    assert metric.evaluate(6)['coco/segm_mAP'] == 1
+
+
+def test_an_image_without_a_size_or_a_picture_is_named(tmp_path):
+    file = write(tmp_path / 'a.json', ORDERS[0], without=['width'])
+    with pytest.raises(DataError, match=r"'1.jpg' of .*a.json lacks width,"):
+        dataset(file)
 
 
 def test_areas_and_boxes_of_masks():
