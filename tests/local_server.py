@@ -17,6 +17,8 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     # Path -> how many bytes are sent before the connection breaks.
     broken: dict[str, int] = field(default_factory=dict)
+    # Path -> what is said instead of its length.
+    lengths: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
 
@@ -33,7 +35,8 @@ def serve() -> Iterator[Server]:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header('Content-Length', str(len(content)))
+            length = server.lengths.get(self.path, str(len(content)))
+            self.send_header('Content-Length', length)
             self.end_headers()
             self.wfile.write(content[: server.broken.get(self.path)])
 

@@ -1,7 +1,8 @@
-"""Processes of a session, and waiting for them."""
+"""Processes of a session, waiting for them, and a port for them."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,3 +28,10 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """One that nobody listens at now."""
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return int(sock.getsockname()[1])

@@ -17,10 +17,9 @@ from mmengine.runner import Runner
 
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.engine.any_sizes import accept_any_sizes
-from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.engine.quiet_terminal import quiet
 from convmae_mm.errors import ConfigError, UserError
-from convmae_mm.registry import SCOPE, scope_of, type_name
+from convmae_mm.registry import SCOPE, scope_of
 from convmae_mm.shipped import find_config as find_config
 
 from .guards import fit_loaders
@@ -60,7 +59,6 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
         cfg.work_dir = str(Path('work_dirs') / path.stem)
     cfg.launcher = options.launcher
     _check_sections(cfg)
-    _decay_by_own_layers(cfg)
     fit_loaders(cfg)
     _check_launcher(options.launcher)
     if options.launcher != 'none' and not has_accelerator():
@@ -77,19 +75,6 @@ def _check_sections(cfg: Config) -> None:
                 f'{key}={value!r} must be a dict of settings or None; a '
                 f'single one of them is {key}.NAME=VALUE'
             )
-
-
-def _decay_by_own_layers(cfg: Config) -> None:
-    """Exchange a layer-wise decay that knows no ConvMAE, and say so."""
-    model = cfg.get('model') or {}
-    if type_name(model.get('backbone')) != 'ConvMAE':
-        return
-    if use_own_decay(cfg.get('optim_wrapper')):
-        print_log(
-            'Layer-wise decay by convmae_mm instead: the constructor that the '
-            'config names gives every block of a ConvMAE the same rate',
-            logger='current',
-        )
 
 
 def _read(

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
-from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones.feature_info import FeatureInfo
 from convmae_mm.models.building import explaining
@@ -88,7 +87,6 @@ def use_backbone(
     for owner in (changed, *_dicts(changed.model)):
         _prepare(owner.get('data_preprocessor'))
     changed.load_from = None
-    use_own_decay(changed.get('optim_wrapper'))
     return changed
 
 

@@ -10,13 +10,15 @@ from .hooks import (
     RichProgressHook,
     SafeCheckpointHook,
 )
-from .layer_decay import LayerDecayOptimWrapperConstructor
+from .layer_decay import LayerDecayOptimWrapperConstructor, use_own_decay
 from .pretrained import PretrainedConvMAE
 from .serialization import use_safe_loading
 
 # A resume must work, and must be safe, whichever entry point started it.
 use_safe_loading()
 use_atomic_saving()
+# So must a decay that a config of mmseg or mmdet names.
+use_own_decay()
 
 __all__ = [
     'CheckpointMatchHook',
@@ -29,5 +31,6 @@ __all__ = [
     'RichProgressHook',
     'SafeCheckpointHook',
     'use_atomic_saving',
+    'use_own_decay',
     'use_safe_loading',
 ]

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mmengine.logging import print_log
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from convmae_mm.errors import ConfigError
-from convmae_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from convmae_mm.models.backbones import ConvMAE
+from convmae_mm.registry import LIBRARIES, OPTIM_WRAPPER_CONSTRUCTORS
 
 NORM_TYPES = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 DECAY_RULES = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
 KNOWN_KEYS = ('layer_decay_rate', *DECAY_RULES, 'custom_keys')
 KNOWN_CUSTOM_KEYS = ('lr_mult', 'decay_mult')
-# Of mmseg and mmdet. They know the layers of their own backbones, and give
-# every block of a ConvMAE the rate of the head.
-FOREIGN_CONSTRUCTORS = (
-    'LayerDecayOptimizerConstructor',
-    'LearningRateDecayOptimizerConstructor',
-)
+# Of mmdet and of mmseg, where LayerDecayOptimizerConstructor inherits from it.
+FOREIGN_CONSTRUCTOR = 'LearningRateDecayOptimizerConstructor'
 
 
 class LayeredBackbone(Protocol):
@@ -216,28 +214,57 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return optimizer_group
 
 
-def use_own_decay(optim_wrapper: Any) -> bool:
-    """Put our constructor in the place of one that knows no ConvMAE.
+def use_own_decay() -> None:
+    """Decay a ConvMAE by its own layers, whatever constructor is named.
 
-    Args:
-        optim_wrapper: Config, changed in place.
-
-    Returns:
-        Whether it named one. As with those, vectors are not decayed.
+    Those of mmdet and mmseg know the layers of their own backbones alone:
+    mmseg's gives every block of a ConvMAE the rate of the head, in silence,
+    mmdet's ends in a bare NotImplementedError. May be called again.
     """
-    if not isinstance(optim_wrapper, dict):
-        return False
-    name = str(optim_wrapper.get('constructor', '')).split('.')[-1]
-    if name not in FOREIGN_CONSTRUCTORS:
-        return False
-    rate = optim_wrapper.get('paramwise_cfg', {}).get('decay_rate', 1.0)
-    optim_wrapper['constructor'] = (
-        f'convmae_mm.{LayerDecayOptimWrapperConstructor.__name__}'
+    construct = DefaultOptimWrapperConstructor.__call__
+    if hasattr(construct, '__wrapped__'):
+        return
+
+    @functools.wraps(construct)
+    def construct_by_own_layers(
+        self: DefaultOptimWrapperConstructor, model: nn.Module
+    ) -> OptimWrapper:
+        backbone = getattr(_unwrap(model), 'backbone', None)
+        if _knows_no_convmae(self) and isinstance(backbone, ConvMAE):
+            print_log(
+                'Layer-wise decay by convmae_mm instead of '
+                f'{type(self).__name__}, which does not know the layers of a '
+                'ConvMAE',
+                logger='current',
+            )
+            self = _own_instead_of(self)
+        return construct(self, model)
+
+    DefaultOptimWrapperConstructor.__call__ = construct_by_own_layers
+
+
+def _knows_no_convmae(constructor: DefaultOptimWrapperConstructor) -> bool:
+    rule = type(constructor).add_params
+    library = rule.__module__.partition('.')[0]
+    return library in LIBRARIES and (
+        rule.__qualname__.partition('.')[0] == FOREIGN_CONSTRUCTOR
     )
-    optim_wrapper['paramwise_cfg'] = dict(
-        layer_decay_rate=rate, **dict.fromkeys(DECAY_RULES, 0.0)
+
+
+def _own_instead_of(
+    theirs: DefaultOptimWrapperConstructor,
+) -> LayerDecayOptimWrapperConstructor:
+    """With the same rate; as with theirs, vectors are not decayed."""
+    rules = {} if theirs.base_wd is None else dict.fromkeys(DECAY_RULES, 0.0)
+    return LayerDecayOptimWrapperConstructor(
+        dict(theirs.optim_wrapper_cfg, optimizer=theirs.optimizer_cfg),
+        dict(rules, layer_decay_rate=theirs.paramwise_cfg.get('decay_rate')),
     )
-    return True
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    """What a wrapper for several processes holds, as mmengine looks."""
+    return getattr(model, 'module', model)
 
 
 def find_layered_backbone(model: nn.Module) -> tuple[str, LayeredBackbone]:

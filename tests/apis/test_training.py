@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from sessions import free_port
 
 from convmae_mm import apis
 from convmae_mm.apis.config import (
@@ -489,17 +489,11 @@ def test_the_command_line_trains(config, tmp_path, monkeypatch, capsys):
     assert 'nothing to test' in capsys.readouterr().err
 
 
-def free_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return str(sock.getsockname()[1])
-
-
 @pytest.mark.slow
 def test_two_processes_train_together(config, tmp_path):
     """Through the launcher script: gloo, arguments with spaces."""
     work_dir = tmp_path / 'a folder'
-    env = dict(os.environ, OMP_NUM_THREADS='1', PORT=free_port())
+    env = dict(os.environ, OMP_NUM_THREADS='1', PORT=str(free_port()))
     env |= dict(PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='')
     command = [
         *('bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2'),

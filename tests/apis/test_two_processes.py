@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sessions import free_port
 
 from convmae_mm.datasets.digit_scenes import generate_digit_scenes
 
 SCRIPT = Path(__file__).with_name('first_step.py')
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return int(sock.getsockname()[1])
 
 
 def call(*arguments: str | Path) -> None:

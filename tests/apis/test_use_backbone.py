@@ -11,9 +11,6 @@ import torch
 from mmengine.config import Config
 
 from convmae_mm.apis import use_backbone
-from convmae_mm.apis.config import load_config
-from convmae_mm.apis.options import RunOptions
-from convmae_mm.engine.layer_decay import use_own_decay
 from convmae_mm.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,34 +128,6 @@ def test_the_page_is_read_as_it_was_written() -> None:
 def test_a_config_without_a_backbone_is_refused() -> None:
     with pytest.raises(ConfigError, match='no backbone'):
         use_backbone(Config(dict(model=dict(type='X'))))
-
-
-def test_decay_by_the_layers_of_other_backbones_is_exchanged() -> None:
-    optim_wrapper = dict(
-        optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
-        constructor='LayerDecayOptimizerConstructor',
-        paramwise_cfg=dict(num_layers=12, decay_rate=0.75),
-    )
-    assert use_own_decay(optim_wrapper)
-    assert optim_wrapper['constructor'] == (
-        'convmae_mm.LayerDecayOptimWrapperConstructor'
-    )
-    assert optim_wrapper['paramwise_cfg']['layer_decay_rate'] == 0.75
-    assert not use_own_decay(optim_wrapper)
-
-
-def test_training_exchanges_it_too(tmp_path: Path) -> None:
-    path = tmp_path / 'config.py'
-    path.write_text(
-        "model = dict(backbone=dict(type='convmae_mm.ConvMAE'))\n"
-        "optim_wrapper = dict(constructor='LayerDecayOptimizerConstructor',\n"
-        '    paramwise_cfg=dict(num_layers=12, decay_rate=0.9))\n'
-    )
-    cfg = load_config(path, RunOptions())
-    assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.9
-    path.write_text(path.read_text().replace('convmae_mm.ConvMAE', 'BEiT'))
-    cfg = load_config(path, RunOptions())
-    assert cfg.optim_wrapper.paramwise_cfg.decay_rate == 0.9
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from sessions import free_port
 
 from convmae_mm import cli
 
@@ -242,13 +242,10 @@ def test_the_log_of_a_run_has_the_traceback(call, root, tmp_path):
 def torchrun(
     script: str, *arguments: object
 ) -> subprocess.CompletedProcess[str]:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        port = sock.getsockname()[1]
     return subprocess.run(
         [
             *(sys.executable, '-m', 'torch.distributed.run'),
-            *('--nproc-per-node=2', f'--master-port={port}'),
+            *('--nproc-per-node=2', f'--master-port={free_port()}'),
             *(ROOT / 'tools' / script, *map(str, arguments)),
             *('--launcher', 'pytorch'),
         ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mmengine.optim import CosineAnnealingLR, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from convmae_mm import ConvMAE
 from convmae_mm.engine.layer_decay import (
     LayerDecayOptimWrapperConstructor,
     find_layered_backbone,
@@ -54,6 +56,7 @@ HEADS = {
     ),
     'mmpretrain': ('neck.norm.weight', 'head.fc.weight'),
 }
+ARCH = dict(embed_dims=[8, 16, 32], depths=[1, 1, 2], num_heads=2)
 RATES = {'mmdet': 0.8, 'mmseg': 0.75, 'mmpretrain': 0.65}
 
 
@@ -136,23 +139,88 @@ def test_layers_of_real_models_decay_as_released(scope):
     } == {1.0}
 
 
-@pytest.mark.slow
-def test_the_constructor_of_mmseg_does_not_decay_our_blocks():
-    """Why there is one of our own: it takes our class for mmseg's MAE."""
-    from mmseg.engine.optimizers import LearningRateDecayOptimizerConstructor
+class TinySegmentor(nn.Module):
+    """Any model of mmdet or mmseg, as their constructors see it."""
 
-    model = build_model('mmseg')
-    theirs = LearningRateDecayOptimizerConstructor(
-        dict(optimizer=dict(type='AdamW', lr=LR, weight_decay=WEIGHT_DECAY)),
-        dict(num_layers=11, decay_rate=0.75),
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = ConvMAE(ARCH, img_size=32)
+        self.decode_head = nn.Linear(2, 2)
+
+    def get_layer_depth(self, param_name):  # as mmpretrain's classifiers
+        return self.backbone.get_layer_depth(param_name, 'backbone.')
+
+
+def scales(model: nn.Module, scope: str, name: str, **rules) -> dict:
+    """Rates of the parameters, as mmengine's runner has them built."""
+    importlib.import_module(f'{scope}.engine')
+    optim_wrapper = build_optim_wrapper(
+        model,
+        dict(
+            optimizer=dict(type='AdamW', lr=LR, weight_decay=WEIGHT_DECAY),
+            constructor=f'{scope}.{name}',
+            paramwise_cfg=rules,
+        ),
     )
-    params: list[dict] = []
-    theirs.add_params(params, model)
-    scale = {name: p['lr_scale'] for p in params for name in p['param_names']}
-    assert scale['backbone.patch_embed1.proj.weight'] == 0.75**12
-    # mmseg looks for `backbone.layers`, finds none, and says nothing
-    assert scale['backbone.blocks1.0.conv1.weight'] == 1
-    assert scale['backbone.blocks3.0.attn.qkv.weight'] == 1
+    rates = {
+        id(param): group['lr'] / LR
+        for group in optim_wrapper.param_groups
+        for param in group['params']
+    }
+    return {name: rates[id(p)] for name, p in model.named_parameters()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('scope', 'name', 'rules'),
+    [
+        (
+            'mmdet',
+            'LearningRateDecayOptimizerConstructor',
+            dict(num_layers=6, decay_rate=0.5, decay_type='layer_wise'),
+        ),
+        (
+            'mmseg',
+            'LearningRateDecayOptimizerConstructor',
+            dict(num_layers=2, decay_rate=0.5, decay_type='stage_wise'),
+        ),
+        (
+            'mmseg',
+            'LayerDecayOptimizerConstructor',
+            dict(num_layers=2, layer_decay_rate=0.5),
+        ),
+        (
+            'mmpretrain',
+            'LearningRateDecayOptimWrapperConstructor',
+            dict(layer_decay_rate=0.5),
+        ),
+    ],
+)
+def test_constructors_of_the_libraries_decay_our_layers(scope, name, rules):
+    """mmseg's alone gives every block the rate of the head."""
+    found = scales(TinySegmentor(), scope, name, **rules)
+    assert found['backbone.patch_embed1.proj.weight'] == 0.5**3
+    assert found['backbone.blocks1.0.conv1.weight'] == 0.5**3
+    assert found['backbone.blocks3.0.attn.qkv.weight'] == 0.5**2
+    assert found['backbone.blocks3.1.attn.qkv.weight'] == 0.5
+    assert found['decode_head.weight'] == 1
+
+
+@pytest.mark.slow
+def test_other_backbones_keep_the_constructor_that_is_named():
+    class MAEOfSomebody(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+
+    model = TinySegmentor()
+    model.backbone = MAEOfSomebody()
+    found = scales(
+        *(model, 'mmseg', 'LearningRateDecayOptimizerConstructor'),
+        **dict(num_layers=2, decay_rate=0.5),
+    )
+    assert found['backbone.layers.0.weight'] == 0.5**2
+    assert found['decode_head.weight'] == 1
 
 
 def test_weight_decay_rules_apply_in_order():

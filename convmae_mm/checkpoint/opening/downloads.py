@@ -129,7 +129,7 @@ def _fetch(url: str, file: IO[bytes]) -> None:
         ) from error
     received = file.tell()
     # a length that is no number promises nothing
-    if promised and promised.isdigit() and received != int(promised):
+    if promised and promised.isdecimal() and received != int(promised):
         raise CheckpointError(
             f'the download of {url} broke off after {received} of {promised} '
             'bytes; nothing is kept, try again'

@@ -85,6 +85,16 @@ def test_a_download_that_breaks_off_leaves_nothing(
     load_weights_file(f'{server.url}/a.pth')
 
 
+@pytest.mark.parametrize('length', ['abc', '-1', '1e6', '\u00b2', ''])
+def test_a_length_that_is_none_promises_nothing(
+    server: Server, hub: Path, content: bytes, length: str
+) -> None:
+    server.files['/a.pth'] = content
+    server.lengths['/a.pth'] = length
+    loaded = load_weights_file(f'{server.url}/a.pth')
+    assert loaded.path.read_bytes() == content
+
+
 def test_a_missing_page(server: Server, hub: Path) -> None:
     with pytest.raises(CheckpointError, match=r'/none\.pth.*404'):
         load_weights_file(f'{server.url}/none.pth')
