@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Train on several GPUs of this machine: dist_train.sh CONFIG GPUS [OPTIONS...]
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
-# A training that loses a process is started again MAX_RESTARTS times; with
-# --resume auto it goes on from its last checkpoint.
 set -euo pipefail
 
 if [ "$#" -lt 2 ]; then
@@ -19,5 +17,4 @@ exec "${PYTHON:-python}" -m torch.distributed.run \
     --master-addr="${MASTER_ADDR:-127.0.0.1}" \
     --master-port="${PORT:-29500}" \
     --nproc-per-node="$gpus" \
-    --max-restarts="${MAX_RESTARTS:-0}" \
     "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"

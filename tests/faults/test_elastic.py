@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessions import free_port
 from tiny_pretraining import check_same_end, environment, write_config
 
-SCRIPT = Path(__file__).parents[2] / 'tools' / 'dist_train.sh'
+SCRIPT = Path(__file__).parents[2] / 'tools' / 'train.py'
 # Each process has one picture in a batch; the hook acts in the killed one.
 CHANGES = """
 train_dataloader.update(batch_size=1, num_workers=0)
@@ -23,12 +22,12 @@ def train(config: Path, work_dir: Path) -> str:
     """By two processes, which may be started twice; what they said."""
     done = subprocess.run(
         [
-            *('bash', SCRIPT, config, '2', '--resume', 'auto', '--no-check'),
+            *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
+            *('--nproc-per-node=2', '--max-restarts=1', SCRIPT, config),
+            *('--launcher', 'pytorch', '--resume', 'auto', '--no-check'),
             *('--seed', '0', '--work-dir', work_dir),
         ],
-        env=environment(
-            PYTHON=sys.executable, PORT=str(free_port()), MAX_RESTARTS='1'
-        ),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=400,

@@ -89,20 +89,14 @@ def torchrun(nodes: str, rank: str, head: str, port: str, gpus: str):
     ]
 
 
-def restarts(kind: str, number: int) -> list[str]:
-    return [f'--max-restarts={number}'] if kind == 'train' else []
-
-
 def test_several_machines(launch):
     done, seen = launch(
         *('multi_node_train.sh', '4', '3', 'gpu-0', CONFIG, '8', *OPTIONS),
         PORT='29999',
-        MAX_RESTARTS='3',
     )
     assert done.returncode == 0, done.stderr
     assert seen == [
         *torchrun('4', '3', 'gpu-0', '29999', '8'),
-        *restarts('train', 3),
         *(str(TOOLS / 'train.py'), CONFIG, '--launcher', 'pytorch', *OPTIONS),
     ]
 
@@ -114,7 +108,6 @@ def test_one_machine(launch, kind):
     assert done.returncode == 0, done.stderr
     assert seen == [
         *torchrun('1', '0', '127.0.0.1', '29500', '2'),
-        *restarts(kind, 0),
         *(str(TOOLS / f'{kind}.py'), *positional),
         *('--launcher', 'pytorch', *OPTIONS),
     ]
