@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import time
 from collections.abc import Mapping
@@ -120,6 +122,7 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher == 'pytorch' and not has_accelerator():
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
+            atexit.register(leave_group)
     if cfg.get('visualizer'):
         # mmengine keeps one for each name: a second run in this process
         # would write its curves into the folder of the first.
@@ -134,6 +137,17 @@ def build_runner(cfg: Config) -> Runner:
     runner = quiet(Runner).from_cfg(cfg)
     mend_libraries(cfg)
     return runner
+
+
+def leave_group() -> None:
+    """End gloo's threads while Python is whole.
+
+    One that still holds tensors of the last exchange when Python ends aborts
+    the process, and torchrun calls a training failed that was complete.
+    """
+    gc.collect()  # a model that nobody needs any more holds the group too
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def has_accelerator() -> bool:

@@ -507,3 +507,37 @@ def test_two_processes_train_together(config, tmp_path):
     # 8 pictures over 2 processes x 2 pictures: 2 steps, logged once
     assert [step['step'] for step in logged(work_dir)] == [1, 2]
     assert (work_dir / 'epoch_1.pth').is_file()
+
+
+# What runs last sees the threads that Python will end under.
+WATCHED = """
+import atexit, pathlib, sys
+
+def show_threads():
+    for name in pathlib.Path('/proc/self/task').glob('*/comm'):
+        print('thread', name.read_text().strip())
+
+atexit.register(show_threads)
+from convmae_mm.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_gloo_ends_before_python_does(config, tmp_path):
+    """Its threads abort a process whose Python has ended before them."""
+    place = dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0')
+    place |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()))
+    done = subprocess.run(
+        [
+            *(sys.executable, '-c', WATCHED, 'train', config, '--launcher'),
+            *('pytorch', '--no-check', '--work-dir', tmp_path / 'work'),
+        ],
+        env=dict(os.environ, CUDA_VISIBLE_DEVICES='', **place),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    threads = [x for x in done.stdout.splitlines() if x.startswith('thread')]
+    assert threads
+    assert not [x for x in threads if 'gloo' in x]
