@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import time
@@ -122,7 +121,6 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher == 'pytorch' and not has_accelerator():
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
-            atexit.register(leave_group)
     if cfg.get('visualizer'):
         # mmengine keeps one for each name: a second run in this process
         # would write its curves into the folder of the first.
@@ -140,13 +138,16 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def leave_group() -> None:
-    """End gloo's threads while Python is whole.
+    """End gloo's threads while Python is whole; at the exit of what went well.
 
     One that still holds tensors of the last exchange when Python ends aborts
-    the process, and torchrun calls a training failed that was complete.
+    the process, and torchrun calls a training failed that was complete. After
+    an error it would wait for exchanges with processes that are gone.
     """
-    gc.collect()  # a model that nobody needs any more holds the group too
-    if torch.distributed.is_initialized():
+    if not torch.distributed.is_initialized():
+        return
+    if torch.distributed.get_backend() == 'gloo':
+        gc.collect()  # a model that nobody needs any more holds the group too
         torch.distributed.destroy_process_group()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from convmae_mm.engine.any_bands import draw_any_bands
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import scope_of, type_name
 
-from .config import build_runner, existing_checkpoint, load_config
+from .config import (
+    build_runner,
+    existing_checkpoint,
+    leave_group,
+    load_config,
+)
 from .examination import examine, keep_in_log
 from .last_words import tell_test
 from .options import TestingOptions
@@ -88,6 +94,7 @@ def run_test(
     if suffix == '.pkl':
         runner.test_evaluator.metrics.append(_prediction_dump(cfg, out))
     scores: dict[str, float] = runner.test()
+    atexit.register(leave_group)
     if suffix == '.json' and is_main_process():
         Path(str(out)).parent.mkdir(parents=True, exist_ok=True)
         dump(scores, str(out), indent=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import time
@@ -22,6 +23,7 @@ from .config import (
     build_runner,
     existing_checkpoint,
     has_accelerator,
+    leave_group,
     load_config,
 )
 from .examination import examine, keep_in_log
@@ -76,6 +78,7 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
             runner.register_hook(Rehearsal(), priority='VERY_HIGH')
         start = time.monotonic()
         runner.train()
+        atexit.register(leave_group)
     tell_training(runner, time.monotonic() - start)
     return runner
 
