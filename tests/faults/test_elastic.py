@@ -27,7 +27,8 @@ def train(config: Path, work_dir: Path) -> str:
             *('--launcher', 'pytorch', '--resume', 'auto', '--no-check'),
             *('--seed', '0', '--work-dir', work_dir),
         ],
-        env=environment(),
+        # else torch keeps the addresses of processes that are gone
+        env=environment(TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1'),
         capture_output=True,
         text=True,
         timeout=400,
