@@ -23,6 +23,7 @@ from own_sets import (
 from PIL import Image
 
 from convmae_mm.cli import main
+from convmae_mm.own_data.coco import CocoSet
 from convmae_mm.own_data.machine import cpu_has_bf16
 
 # What somebody would write who has never heard of convmae_mm.
@@ -131,6 +132,24 @@ def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
     )
     assert kept.tolist() == [0, 1]
     assert 0.05 < found[1, 4] < 0.8, 'it loses score'
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'crop'),
+    [
+        ([(640, 480)], (256, 320)),
+        ([(640, 480), (333, 111)], (256, 320)),
+        ([(640, 480), (300, 600)], (320, 320)),
+        ([(4000, 200)], (32, 320)),
+    ],
+)
+def test_a_crop_holds_every_picture_as_it_is_tested(
+    sizes: list[tuple[int, int]], crop: tuple[int, int]
+) -> None:
+    """No batch is larger than the pictures: a third is saved at 4 to 3."""
+    images = [dict(width=width, height=height) for width, height in sizes]
+    coco = CocoSet(Path('x.json'), Path(), dict(images=images))
+    assert coco.shape(320, 32) == crop
 
 
 def test_held_out_pictures_are_not_trained_on(tmp_path: Path) -> None:
@@ -247,6 +266,17 @@ def test_labels_from_one_are_told_from_too_many(
     command = [str(x) for x in ['new', 'segmentor', *options]]
     assert main([*command, *map(str, out)]) == 1
     assert 'or --first-label 1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('batch', 'norm'), [(1, 'GN'), (2, 'BN')])
+def test_a_batch_of_one_has_no_batch_norm(
+    batch: int, norm: str, tmp_path: Path
+) -> None:
+    out = tmp_path / 'segmentor.py'
+    options = [*write_task('segmentor', tmp_path), '--batch-size', batch]
+    command = ['new', 'segmentor', *options, '--out', out]
+    assert main([str(x) for x in command]) == 0
+    assert Config.fromfile(out).model.decode_head.norm_cfg.type == norm
 
 
 def test_label_out_of_range(
