@@ -3,12 +3,11 @@
 ``check_data`` does it for a folder; the command is ``convmae-mm data check``.
 """
 
-from .check import check_data
 from .class_folders import ClassFolders
 from .config_check import check_config
 from .detection import DetectionSet
 from .examiner import Examiner
-from .layouts import LAYOUTS, recognise
+from .layouts import LAYOUTS, check_data, recognise
 from .pictures import PictureFolder
 from .report import Examined, Fault, Report
 from .segmentation import SegmentationSet

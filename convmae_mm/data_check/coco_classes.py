@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from .coco_instances import CocoContent
 from .report import Notes
@@ -112,20 +115,11 @@ def kept(
         What is found, kept and left out, as it is in the report.
     """
     wanted = {x['id'] for x in content.categories if x['name'] in set(classes)}
-    ours = [
-        x['image_id']
-        for x in content.annotations
-        if x['category_id'] in wanted
-    ]
-    with_objects = set(ours)
-    objects = Counter(
-        _why_dropped(x, content.sizes)
-        for x in content.odd
-        if x['category_id'] in wanted
-    )
-    objects[''] += len(ours) - objects.total()
-    if len(ours) < len(content.annotations):
-        objects['of no class'] = len(content.annotations) - len(ours)
+    ours = [x['category_id'] in wanted for x in content.annotations]
+    with_objects = {
+        x['image_id'] for x in itertools.compress(content.annotations, ours)
+    }
+    objects = _count_kept(content, np.array(ours, bool))
     rules = filter_cfg or {}
     least = rules.get('min_size', 0)
     pictures = Counter[str]()
@@ -154,22 +148,23 @@ def kept(
     return counts
 
 
-def _why_dropped(
-    annotation: Mapping[str, Any], sizes: Mapping[Any, tuple[float, float]]
-) -> str:
-    """Why mmdet leaves an annotation out; empty if it does not."""
-    box, size = annotation['bbox'], sizes.get(annotation['image_id'])
-    try:
-        x, y, width, height = box
-        if size is None or annotation.get('ignore'):
-            return 'of no picture' if size is None else 'marked ignore'
-        if width < 1 or height < 1 or annotation['area'] <= 0:
-            return 'below 1 px'
-        if x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
-            return 'outside'
-    except (TypeError, ValueError):
-        return 'no box'
-    return ''
+def _count_kept(content: CocoContent, ours: np.ndarray) -> dict[str, int]:
+    """How many objects mmdet leaves out for which reason; none is ''."""
+    low, high = content.boxes[:, :2], content.boxes[:, 2:]
+    high = low + high
+    ignored = [bool(x.get('ignore')) for x in content.annotations]
+    reasons = {
+        'no box': np.isnan(low[:, 0]),
+        'of no picture': np.isnan(content.limits[:, 0]),
+        'marked ignore': np.array(ignored, bool),
+        'below 1 px': content.empty,
+        'outside': ((low >= content.limits) | (high <= 0)).any(1),
+    }
+    names = ('', *reasons, 'of no class')
+    kinds = np.select(list(reasons.values()), range(1, len(reasons) + 1))
+    kinds[~ours] = len(reasons) + 1
+    counts = np.bincount(kinds, minlength=len(names)).tolist()
+    return {x: n for x, n in zip(names, counts, strict=True) if n}
 
 
 def some(values: Iterable[Any], most: int = 12) -> str:

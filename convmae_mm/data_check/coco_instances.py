@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ Sizes = Mapping[Any, tuple[float, float]]
 TOLERANCE = 1.0
 # Below that side mmdet leaves an annotation out.
 MIN_SIDE = 1.0
+# Beyond any box.
+FAR = 1e300
 POLYGON_NUMBERS = 6
 
 
@@ -38,71 +40,79 @@ class CocoContent:
         return {x['id']: (x['width'], x['height']) for x in self.images}
 
     @functools.cached_property
-    def odd(self) -> Sequence[Annotation]:
-        """The annotations whose box may have a fault."""
-        return look_closer(self.annotations, self.sizes)
+    def boxes(self) -> np.ndarray:
+        """(N, 4), those of the annotations; NaN where it is none."""
+        given = [x['bbox'] for x in self.annotations]
+        try:
+            kinds = set(map(type, itertools.chain.from_iterable(given)))
+            sound = kinds <= {int, float}
+            boxes = np.array(given if sound else [], float)
+            boxes = boxes.reshape(len(given), 4)
+        except (TypeError, ValueError, OverflowError):
+            none = [math.nan] * 4
+            boxes = np.array([x if _is_box(x) else none for x in given], float)
+        right = np.isfinite(boxes).all(1) & (boxes[:, 2:] >= 0).all(1)
+        boxes[~right] = math.nan
+        return boxes
+
+    @functools.cached_property
+    def limits(self) -> np.ndarray:
+        """(N, 2), the sizes of their images; NaN where there is none."""
+        # whole numbers of hundreds of digits are no floats
+        sizes = {k: [min(x, FAR) for x in v] for k, v in self.sizes.items()}
+        unknown = [math.nan] * 2
+        found = [sizes.get(x['image_id'], unknown) for x in self.annotations]
+        return np.array(found, float).reshape(-1, 2)
+
+    @functools.cached_property
+    def empty(self) -> np.ndarray:
+        """(N,), where a box is too small for mmdet, or has no area."""
+        none = np.array([x['area'] <= 0 for x in self.annotations], bool)
+        small = (self.boxes[:, 2:] < MIN_SIDE).any(1)
+        found: np.ndarray = small | (none & ~np.isnan(self.boxes[:, 0]))
+        return found
 
 
-def look_closer(
-    annotations: Sequence[Annotation], sizes: Sizes
-) -> Sequence[Annotation]:
-    """Those whose box may have a fault; all of them if one is no box."""
-    boxes = [x['bbox'] for x in annotations]
-    try:
-        kinds = set(map(type, itertools.chain.from_iterable(boxes)))
-        numbers = np.array(boxes, float).reshape(len(boxes), 4)
-        unknown = (math.nan, math.nan)
-        images = [sizes.get(x['image_id'], unknown) for x in annotations]
-        limits = np.array(images, float).reshape(len(boxes), 2)
-        areas = np.array([x['area'] for x in annotations], float)
-    except (TypeError, ValueError, OverflowError):
-        return annotations
-    if not kinds <= {int, float}:
-        return annotations
-    ignored = np.array([bool(x.get('ignore')) for x in annotations], bool)
-    start, side = numbers[:, :2], numbers[:, 2:]
-    fine = (
-        np.isfinite(numbers).all(1)
-        & (side >= MIN_SIDE).all(1)
-        & (start >= -TOLERANCE).all(1)
-        # an unknown size compares as False
-        & (start + side <= limits + TOLERANCE).all(1)
-        & (start < limits).all(1)
-        & (areas > 0)
-        & ~ignored
+def _is_box(box: Any) -> bool:
+    return (
+        isinstance(box, (list, tuple))
+        and len(box) == 4
+        # one by one: a sum of numbers without end may be no number
+        and all(_are_numbers([x]) for x in box)
     )
-    return [annotations[i] for i in np.flatnonzero(~fine)]
 
 
 def check_boxes(content: CocoContent, notes: Notes) -> None:
     """Note boxes that are none, that are empty, and that leave the image."""
-    total = len(content.annotations)
-    malformed, empty, outside = [], [], []
-    for annotation in content.odd:
-        box, area = annotation['bbox'], annotation['area']
-        name = f'annotation {annotation["id"]}: {box}'
-        if not _is_box(box):
-            malformed.append(name)
-            continue
-        if box[2] < MIN_SIDE or box[3] < MIN_SIDE or area <= 0:
-            empty.append(f'{name}, area {area}')
-        size = content.sizes.get(annotation['image_id'])
-        if size is not None and _leaves(box, size):
-            outside.append(f'{name} in {size[0]} x {size[1]}')
+    boxes, total = content.boxes, len(content.annotations)
+    # an unknown size compares as False
+    high = boxes[:, :2] + boxes[:, 2:] - TOLERANCE > content.limits
+    low = (boxes[:, :2] < -TOLERANCE) & (content.limits >= 0)
+
+    def those(mask: np.ndarray, more: str = '') -> list[str]:
+        found = [content.annotations[i] for i in np.flatnonzero(mask)]
+        sizes = [content.sizes.get(x['image_id'], ()) for x in found]
+        return [
+            f'annotation {x["id"]}: {x["bbox"]}'
+            + more.format(*size, area=x['area'])
+            for x, size in zip(found, sizes, strict=True)
+        ]
+
     notes.error(
         'box-malformed',
         f'{{count}} of {total:,} boxes are not four finite numbers with '
         'width and height of at least 0',
         'write them as [x, y, width, height] in pixels',
-        malformed,
+        those(np.isnan(boxes[:, 0])),
     )
     notes.warning(
         'box-empty',
         f'{{count}} of {total:,} annotations have a side below '
         f'{MIN_SIDE:g} px or no area; mmdet leaves them out without a word',
         'correct or remove them; the published COCO has a few',
-        empty,
+        those(content.empty, ', area {area}'),
     )
+    outside = those((high | low).any(1), ' in {} x {}')
     corners = 2 * len(outside) > total
     notes.error(
         'box-outside',
@@ -114,26 +124,6 @@ def check_boxes(content: CocoContent, notes: Notes) -> None:
         else 'clip them to the image, or correct its width and height',
         outside,
         severity='error' if corners else 'warning',
-    )
-
-
-def _is_box(box: Any) -> bool:
-    return (
-        isinstance(box, (list, tuple))
-        and len(box) == 4
-        # one by one: a sum of numbers without end may be no number
-        and all(_are_numbers([x]) for x in box)
-        and min(box[2:]) >= 0
-    )
-
-
-def _leaves(box: Sequence[float], size: tuple[float, float]) -> bool:
-    x, y, width, height = box
-    return (
-        min(x, y) < -TOLERANCE
-        # compared with whole numbers of any length, never added to them
-        or x + width - TOLERANCE > size[0]
-        or y + height - TOLERANCE > size[1]
     )
 
 

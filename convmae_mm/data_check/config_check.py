@@ -19,8 +19,6 @@ from .loading import (
     check_batches,
     check_evaluator,
     compare_splits,
-    scores,
-    scores_masks,
 )
 from .report import Notes, Report
 from .schedule import check_schedule
@@ -74,10 +72,7 @@ def check_config(
                 and 'val' in read
             ):  # fmt: skip
                 continue
-            found = reader.read(
-                split, loader, scores_masks(evaluator), scores(evaluator)
-            )
-            read[split] = found
+            found = read[split] = reader.read(split, loader, evaluator)
             notes = Notes(report, split)
             check_batches(found, world_size, notes)
             if split != 'train':
@@ -88,12 +83,12 @@ def check_config(
             raise ConfigError(f'{name} has no {loaders}: nothing to examine')
         first = next(iter(read.values()))
         check_heads(heads, first.classes, scope, report)
-        if 'train' in read:
-            for split in read.keys() - {'train'}:
-                notes = Notes(report, split)
-                compare_splits(read['train'], read[split], notes)
+        train = read.pop('train', None)
+        if train is not None:
+            for split, found in read.items():
+                compare_splits(train, found, Notes(report, split))
             if cfg.get('train_cfg'):
-                check_schedule(cfg, read['train'], world_size, report)
+                check_schedule(cfg, train, world_size, report)
     return report
 
 

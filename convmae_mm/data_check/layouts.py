@@ -1,142 +1,24 @@
-"""How the data sets that have configs here lie on disk."""
+"""How a data set lies on disk, and what is wrong with it."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-from convmae_mm.errors import DataError
+from convmae_mm.datasets.digit_scenes import MANIFEST
+from convmae_mm.errors import ConfigError, DataError
 
 from . import public_sets as known
 from .class_folders import ClassFolders
-from .coco_classes import ExpectedClasses
-from .detection import DetectionSet
 from .examiner import Examiner
 from .exports import refuse_export
 from .pictures import PictureFolder
 from .places import PICTURES
-from .report import Notes, Report
-from .segmentation import SegmentationSet
+from .public_sets import Part
+from .report import Report
 
-DIGITS = (
-    *('zero', 'one', 'two', 'three', 'four'),
-    *('five', 'six', 'seven', 'eight', 'nine'),
-)
-DIGIT_SCENES_FILE = 'digit_scenes.json'
-
-
-class Part(Protocol):
-    """A part of a data set that can be checked by itself."""
-
-    def check(self, report: Report, examiner: Examiner) -> None:
-        """Note what is wrong with it."""
-
-
-def coco_parts(root: Path, report: Report) -> list[Part]:
-    """COCO 2017: annotations/instances_SPLIT.json and SPLIT/*.jpg."""
-    return [
-        DetectionSet(
-            part=split,
-            ann_file=root / 'annotations' / f'instances_{split}.json',
-            images=root / split,
-            root=root,
-            classes=ExpectedClasses(known.COCO_CLASSES, known.COCO_IDS),
-            num_images=num_images,
-            num_annotations=num_annotations,
-        )
-        for split, (num_images, num_annotations) in known.COCO_COUNTS.items()
-    ]
-
-
-def ade20k_parts(root: Path, report: Report) -> list[Part]:
-    """ADEChallengeData2016: images/SPLIT/*.jpg and annotations/SPLIT/*.png."""
-    return [
-        SegmentationSet(
-            part=split,
-            images=root / 'images' / split,
-            label_maps=root / 'annotations' / split,
-            root=root,
-            num_classes=known.ADE20K_NUM_CLASSES,
-            zero_is_unlabelled=True,
-            num_images=num_images,
-        )
-        for split, num_images in known.ADE20K_COUNTS.items()
-    ]
-
-
-def imagenet_parts(root: Path, report: Report) -> list[Part]:
-    """ImageNet-1K: SPLIT/n01440764/*.JPEG, 1000 folders in each split."""
-    return [
-        ClassFolders(
-            part=split,
-            folder=root / split,
-            root=root,
-            num_classes=known.IMAGENET_NUM_CLASSES,
-            num_images=num_images,
-            images_per_class=per_class,
-            like=root / 'train' if split != 'train' else None,
-        )
-        for split, (num_images, per_class) in known.IMAGENET_COUNTS.items()
-    ]
-
-
-def digit_scenes_parts(root: Path, report: Report) -> list[Part]:
-    """DigitScenes: scenes with instances, label maps and single digits."""
-    counts = _digit_scenes_counts(root, report)
-    parts: list[Part] = []
-    single = root / 'classification'
-    for split in ('train', 'val'):
-        written = counts.get(split, {})
-        scenes, images = written.get('scenes'), root / 'images' / split
-        parts += [
-            DetectionSet(
-                part=f'{split} instances',
-                ann_file=root / 'annotations' / f'instances_{split}.json',
-                images=images,
-                root=root,
-                classes=ExpectedClasses(DIGITS, range(1, 11)),
-                num_images=scenes,
-                num_annotations=written.get('instances'),
-            ),
-            SegmentationSet(
-                part=f'{split} label maps',
-                images=images,
-                label_maps=root / 'label_maps' / split,
-                root=root,
-                num_classes=1 + len(DIGITS),
-                zero_is_unlabelled=True,
-                num_images=scenes,
-            ),
-            ClassFolders(
-                part=f'{split} classification',
-                folder=single / split,
-                root=root,
-                num_classes=len(DIGITS),
-                num_images=written.get('crops'),
-                like=single / 'train' if split != 'train' else None,
-            ),
-        ]
-    return parts
-
-
-def _digit_scenes_counts(root: Path, report: Report) -> dict[str, Any]:
-    """What the generator says it has written; notes if it has not ended."""
-    file = root / DIGIT_SCENES_FILE
-    try:
-        return dict(json.loads(file.read_text(encoding='utf-8'))['counts'])
-    except FileNotFoundError:
-        problem = f'{file} does not exist: the generator has not finished'
-    except (ValueError, KeyError, TypeError) as error:
-        problem = f'{file} is damaged: {type(error).__name__}: {error}'
-    Notes(report, DIGIT_SCENES_FILE).error(
-        'digit-scenes-unfinished',
-        problem,
-        f'convmae-mm digit-scenes --out {root} continues or renews it',
-    )
-    return {}
+OWN_LAYOUT = 'own'
 
 
 def picture_parts(root: Path, report: Report) -> list[Part]:
@@ -150,22 +32,16 @@ def class_folder_parts(root: Path, report: Report) -> list[Part]:
     if not splits:
         return [ClassFolders('classes', root, root)]
     return [
-        ClassFolders(
-            part=split,
-            folder=root / split,
-            root=root,
-            like=root / splits[0] if split != splits[0] else None,
-        )
-        for split in splits
+        ClassFolders(x, root / x, root, like=root / splits[0]) for x in splits
     ]
 
 
 # Layouts by name: what makes their parts.
 LAYOUTS: dict[str, Callable[[Path, Report], list[Part]]] = {
-    'coco': coco_parts,
-    'ade20k': ade20k_parts,
-    'imagenet': imagenet_parts,
-    'digit-scenes': digit_scenes_parts,
+    'coco': known.coco_parts,
+    'ade20k': known.ade20k_parts,
+    'imagenet': known.imagenet_parts,
+    'digit-scenes': known.digit_scenes_parts,
     'class-folders': class_folder_parts,
     'pictures': picture_parts,
 }
@@ -180,21 +56,52 @@ _ROLES = set(
 )
 # What a public set has and no other does; one of them will do.
 _SIGNS: dict[str, tuple[str, ...]] = {
-    'digit-scenes': (DIGIT_SCENES_FILE, 'label_maps', '.incomplete'),
+    'digit-scenes': (MANIFEST, 'label_maps', '.incomplete'),
     'coco': (
-        'train2017',
-        'val2017',
-        'annotations/instances_train2017.json',
-        'annotations/instances_val2017.json',
+        *('train2017', 'annotations/instances_train2017.json'),
+        *('val2017', 'annotations/instances_val2017.json'),
     ),
     'ade20k': (
-        'images/training',
-        'images/validation',
-        'annotations/training',
-        'annotations/validation',
-        'objectInfo150.txt',
+        *('images/training', 'annotations/training', 'objectInfo150.txt'),
+        *('images/validation', 'annotations/validation'),
     ),
 }
+
+
+def check_data(
+    root: str | Path,
+    layout: str | None = None,
+    parts: Sequence[Part] = (),
+    examiner: Examiner | None = None,
+) -> Report:
+    """Find out what is wrong with a data set.
+
+    Args:
+        root: Its folder.
+        layout: One of ``LAYOUTS``; by default the one that it looks like.
+        parts: Check these instead of a layout's, for a set with places and
+            names of its own.
+        examiner: Decides how many files are opened; by default 500 of each
+            part.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ConfigError: If there is no such layout, or none can be recognised.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f'data set {root} does not exist')
+    if parts and layout is not None:
+        raise ConfigError(
+            f'{layout=} and parts of your own exclude each other'
+        )
+    if layout not in (None, *LAYOUTS):
+        raise ConfigError(f'{layout=} must be one of {sorted(LAYOUTS)}')
+    name = OWN_LAYOUT if parts else layout or recognise(root)
+    report = Report(root=str(root), layout=name)
+    for part in parts or LAYOUTS[name](root, report):
+        part.check(report, examiner or Examiner())
+    return report
 
 
 def recognise(root: Path) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
@@ -13,9 +12,6 @@ from .report import Notes
 ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar')
 # Arrays are pictures of any number of channels.
 PICTURES = (*IMAGE_EXTENSIONS, '.npy')
-# Two levels find the usual slips, a folder in a folder of the same name or
-# inside what an archive's name became, without listing a million files.
-SEARCH_DEPTH = 2
 
 
 def list_files(
@@ -71,30 +67,14 @@ def _elsewhere(missing: Path, root: Path) -> Path | None:
     parts = missing.relative_to(root).parts if inside else missing.parts
     # Names such as 'training' occur twice in a data set: take two of them.
     names = parts[-1:] if missing.suffix else parts[-2:]
-    for folder in _folders(root, SEARCH_DEPTH):
-        candidate = folder.joinpath(*names)
-        if candidate != missing and candidate.exists():
-            return candidate
-    return None
+    # Two levels find the usual slips, a folder in a folder of the same name or
+    # inside what an archive's name became, without listing a million files.
+    near = (root, *sorted(root.glob('*/')), *sorted(root.glob('*/*/')))
+    places = (folder.joinpath(*names) for folder in near)
+    return next((x for x in places if x != missing and x.exists()), None)
 
 
 def _archives(missing: Path, root: Path) -> list[Path]:
     """Packed files beside it, or at the root, that are named like it."""
-    folders = {x for x in (root, missing.parent) if x.is_dir()}
-    return sorted(
-        file
-        for folder in folders
-        for file in folder.iterdir()
-        if file.suffix.lower() in ARCHIVES
-    )
-
-
-def _folders(root: Path, depth: int) -> Iterator[Path]:
-    if not root.is_dir():
-        return
-    yield root
-    if depth:
-        with os.scandir(root) as entries:
-            names = sorted(x.name for x in entries if x.is_dir())
-        for name in names:
-            yield from _folders(root / name, depth - 1)
+    files = {x for y in (root, missing.parent) for x in y.glob('*')}
+    return sorted(x for x in files if x.suffix.lower() in ARCHIVES)

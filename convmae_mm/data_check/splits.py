@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -20,6 +21,7 @@ from .json_files import uncollected
 from .label_maps import IGNORED
 from .leaf import Leaf, Split, refuse, transforms
 from .listed_leaf import read_listed
+from .loading import scores, scores_masks
 from .report import Notes, Report
 
 
@@ -43,42 +45,31 @@ def leaves(
         yield cfg, times
 
 
+@dataclass(frozen=True)
 class SplitReader:
     """Reads the splits of a config into a report.
 
-    Args:
+    Attributes:
         report: Where counts and faults go.
         examiner: How closely to look at files.
         num_classes: Of the model's heads, where they agree.
         ignored: The label that the model's heads ignore.
     """
 
-    def __init__(
-        self,
-        report: Report,
-        examiner: Examiner,
-        num_classes: int | None = None,
-        ignored: int = IGNORED,
-    ) -> None:
-        self.report = report
-        self.examiner = examiner
-        self.num_classes = num_classes
-        self.ignored = ignored
+    report: Report
+    examiner: Examiner
+    num_classes: int | None = None
+    ignored: int = IGNORED
 
     def read(
-        self,
-        name: str,
-        loader: Mapping[str, Any],
-        with_masks: bool,
-        scored: bool = True,
+        self, name: str, loader: Mapping[str, Any], evaluator: Any
     ) -> Split:
         """Examine the data sets of a dataloader.
 
         Args:
             name: Of the split.
             loader: Its part of the config.
-            with_masks: Whether the evaluator scores masks.
-            scored: Whether anything is scored.
+            evaluator: What scores it, if anything does.
         """
         split = Split(name, loader)
         parts = list(leaves(loader['dataset']))
@@ -86,7 +77,7 @@ class SplitReader:
             part = name if len(parts) == 1 else f'{name} {index}'
             notes = Notes(self.report, part, self.examiner)
             before = len(split.paths)
-            known = self._read_leaf(split, cfg, notes, with_masks, scored)
+            known = self._read_leaf(split, cfg, notes, evaluator)
             added = len(split.paths) - before
             indices = cfg.get('indices')
             if isinstance(indices, int):
@@ -100,12 +91,7 @@ class SplitReader:
         return split
 
     def _read_leaf(
-        self,
-        split: Split,
-        cfg: Mapping[str, Any],
-        notes: Notes,
-        with_masks: bool,
-        scored: bool,
+        self, split: Split, cfg: Mapping[str, Any], notes: Notes, scorer: Any
     ) -> bool:
         """Whether it is known how many samples it has."""
         if not _check_palette(cfg, notes):
@@ -124,17 +110,16 @@ class SplitReader:
         if not _note_classes(split, dataset, cfg, notes):
             return False
         steps = list(transforms(cfg.get('pipeline')))
+        labelled = scores(scorer)
         if split.name == 'train':
-            scored = 'LoadEmptyAnnotations' not in map(type_name, steps)
-        masks = with_masks or any(x.get('with_mask') for x in steps)
-        leaf = Leaf(
-            *(cfg, dataset, split, notes),
-            *(scored, self.num_classes, self.ignored),
-        )
+            labelled = 'LoadEmptyAnnotations' not in map(type_name, steps)
+        masks = scores_masks(scorer) or any(x.get('with_mask') for x in steps)
+        numbers = self.num_classes, self.ignored
+        leaf = Leaf(cfg, dataset, split, notes, labelled, *numbers)
         if not is_plain_coco(dataset):
             return read_listed(leaf)
         with uncollected():
-            read_coco(leaf, with_masks=scored and masks)
+            read_coco(leaf, with_masks=labelled and masks)
         return True
 
 
