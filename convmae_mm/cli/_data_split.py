@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
     file = args.annotations
     parts = split_coco(
-        CocoSet(file, file.parent, read_coco(file)),
+        CocoSet(file, file.parent, read_coco(file, file.parent)),
         file.with_name(f'{file.stem}_train.json'),
         file.with_name(f'{file.stem}_val.json'),
         args.seed,

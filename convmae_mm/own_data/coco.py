@@ -104,7 +104,7 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     refuse_export(file)
     if not images.is_dir():
         raise DataError(f'there is no folder of pictures {images}')
-    found = CocoSet(file, images, read_coco(file))
+    found = CocoSet(file, images, read_coco(file, images))
     if not found.objects:
         raise DataError(
             f'{file} holds no object in {len(found.pictures)} pictures'
@@ -119,8 +119,12 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     return found
 
 
-def read_coco(file: Path) -> dict[str, Any]:
+def read_coco(file: Path, images: Path) -> dict[str, Any]:
     """The content of a COCO file; what can be computed is added.
+
+    Args:
+        file: The annotation file.
+        images: The folder that ``file_name`` is relative to.
 
     Raises:
         DataError: For what would stop a training, or spoil it.
@@ -133,7 +137,7 @@ def read_coco(file: Path) -> dict[str, Any]:
         with_masks = isinstance(annotations, list) and all(
             isinstance(x, dict) and x.get('segmentation') for x in annotations
         )
-        check_coco(data, notes, with_masks=with_masks)
+        check_coco(data, notes, with_masks=with_masks, pictures=images)
     wrong = [x for x in report.faults if x.severity == 'error']
     if wrong:
         more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)

@@ -1,0 +1,32 @@
+"""COCO files as `new` and `run` read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from convmae_mm.errors import DataError
+from convmae_mm.own_data.coco import look_at_coco
+
+
+def test_sizes_that_are_missing_are_those_of_the_pictures(
+    tmp_path: Path,
+) -> None:
+    Image.new('RGB', (40, 30)).save(tmp_path / '1.jpg')
+    box = dict(bbox=[2, 3, 20, 10], area=200, iscrowd=0)
+    content = dict(
+        images=[dict(id=1, file_name='1.jpg')],
+        annotations=[dict(id=1, image_id=1, category_id=1, **box)],
+        categories=[dict(id=1, name='cat')],
+    )
+    file = tmp_path / 'a.json'
+    file.write_text(json.dumps(content))
+    found = look_at_coco(file, tmp_path)
+    assert found.content['images'][0]['width'] == 40
+    assert found.boxes(80).tolist() == [[40, 20]]
+    (tmp_path / '1.jpg').write_bytes(b'')
+    with pytest.raises(DataError, match='lacks width, lacks height'):
+        look_at_coco(file, tmp_path)
