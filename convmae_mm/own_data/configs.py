@@ -294,7 +294,7 @@ def _shared(
         'lr': task.rates[wishes.arch],
         'beta2': task.beta2,
         # From scratch every layer has all to learn.
-        'layer_decay': 0 if from_scratch else task.layer_decay,
+        'layer_decay': 0 if from_scratch else task.layer_decay[wishes.arch],
         'iters': length.iters,
         'length': length.why,
         'warmup': length.warmup,

@@ -6,7 +6,7 @@ the published recipes, scaled to these batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class Task:
         least: Fewest pictures that a training takes in.
         most: Most of them without and with a GPU.
         rates: Learning rate of each arch.
-        layer_decay: Factor from layer to layer towards the input, 0 for none.
+        layer_decay: Factor of each arch from layer to layer towards the
+            input, 0 for none.
         beta2: Of AdamW.
     """
 
@@ -64,7 +65,9 @@ class Task:
     least: int
     most: tuple[int, int]
     rates: dict[str, float]
-    layer_decay: float = 0.75
+    layer_decay: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(ARCHS, 0.75)
+    )
     beta2: float = 0.999
 
 
@@ -74,7 +77,7 @@ TASKS = {
         least=8_000,
         most=(20_000, 2_000_000),
         rates={'tiny': 1.5e-3, 'small': 3e-4, 'base': 1.5e-4},
-        layer_decay=0,
+        layer_decay=dict.fromkeys(ARCHS, 0),
         beta2=0.95,
     ),
     'detector': Task(
@@ -82,6 +85,7 @@ TASKS = {
         least=4_000,
         most=(12_000, 1_400_000),
         rates={'tiny': 1.5e-3, 'small': 4e-4, 'base': 2e-4},
+        layer_decay={'tiny': 0.85, 'small': 0.75, 'base': 0.75},
     ),
     'segmentor': Task(
         epochs=40,
