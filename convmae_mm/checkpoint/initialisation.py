@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from .errors import CheckpointError, UnmatchedTensorsError
 from .networks import uses_our_names
-from .networks.encoder import BACKBONE, addition
-from .networks.encoder_rules import WINDOW_TABLE
+from .networks.encoder_reader import addition
+from .networks.encoder_rules import BACKBONE, WINDOW_TABLE
+from .networks.reader import shapes_of
+from .networks.rules import Shape
 from .opening.foreign import check_is_convmae
 from .whole import WholeNetwork
 
@@ -31,7 +33,6 @@ _RESIZED = re.compile(
     r'pos_embed|global_rel_pos\.table'
     r'|blocks3\.\d+\.attn\.rel_pos\.(table|height|width)'
 )
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -87,28 +88,34 @@ def initialise_backbone(
             or less than 99 % of what every encoder has found a value.
         CheckpointError: If the file is for another mode.
     """
-    given, unused = split_network(weights)
+    whole = _our_names(weights)
+    given = {
+        name.removeprefix(BACKBONE): tensor
+        for name, tensor in whole.items()
+        if name.startswith(BACKBONE)
+    }
     if not uses_our_names(weights):
         _check_position_grid(backbone, given)
-    expected = {k: tuple(v.shape) for k, v in backbone.state_dict().items()}
+    shapes = {name: tuple(x.shape) for name, x in given.items()}
+    expected = shapes_of(backbone)
     if not allow_other_mode:
-        _check_mode(given, expected)
-    kinds = _sort_by_fit(given, expected)
-    state = {
-        name: _inflate(given[name], expected[name][1])
-        if name == FIRST_CONVOLUTION
-        else given[name]
-        for name in (*kinds.loaded, *kinds.refitted)
-    }
+        _check_mode(shapes, expected)
+    loaded, refitted = _sort_by_fit(shapes, expected)
+    changes = [Refitted(x, shapes[x], expected[x]) for x in refitted]
+    state = {name: given[name] for name in loaded + refitted}
+    if FIRST_CONVOLUTION in refitted:
+        channels = expected[FIRST_CONVOLUTION][1]
+        state[FIRST_CONVOLUTION] = _inflate(given[FIRST_CONVOLUTION], channels)
     absent = [name for name in expected if name not in state]
+    parts = [x.partition('.')[0] for x in whole if not x.startswith(BACKBONE)]
     report = InitialisationReport(
-        loaded=kinds.loaded,
-        resized=_changes(kinds.refitted, given, expected, inflated=False),
-        inflated=_changes(kinds.refitted, given, expected, inflated=True),
+        loaded=tuple(loaded),
+        resized=tuple(x for x in changes if x.name != FIRST_CONVOLUTION),
+        inflated=tuple(x for x in changes if x.name == FIRST_CONVOLUTION),
         new=tuple(name for name in absent if addition(name)),
         missing=tuple(name for name in absent if not addition(name)),
         unexpected=tuple(name for name in given if name not in state),
-        unused=unused,
+        unused=dict(Counter(parts)),
     )
     _check_share(report, expected)
     backbone.load_state_dict(state, strict=False)
@@ -144,20 +151,17 @@ def initialise_model(
         for name, tensor in model.state_dict(keep_vars=True).items()
         if not name.startswith(BACKBONE)
     }
-    fixed = [
+    unlike = [
         name
         for name in expected
-        if name in others
-        and others[name].shape != expected[name].shape
-        and not expected[name].requires_grad
+        if name in others and others[name].shape != expected[name].shape
     ]
+    fixed = [name for name in unlike if not expected[name].requires_grad]
     wrong = [
         f'{name!r} has {tuple(others[name].shape)} instead of '
-        f'{tuple(tensor.shape)}'
-        for name, tensor in expected.items()
-        if name in others
-        and name not in fixed
-        and others[name].shape != tensor.shape
+        f'{tuple(expected[name].shape)}'
+        for name in unlike
+        if name not in fixed
     ]
     missing = [name for name in expected if name not in others]
     if wrong or missing:
@@ -183,33 +187,6 @@ def initialise_model(
     )
 
 
-def split_network(
-    weights: Mapping[str, Tensor],
-) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """The encoder of a network under our names, and what else there is.
-
-    Returns:
-        The encoder's tensors, without ``backbone.``, and the number of
-        tensors of each other part.
-
-    Raises:
-        ForeignNetworkError: If it is another network.
-        UnmatchedTensorsError: If a released network is not whole.
-    """
-    weights = _our_names(weights)
-    encoder = {
-        name.removeprefix(BACKBONE): tensor
-        for name, tensor in weights.items()
-        if name.startswith(BACKBONE)
-    }
-    parts = [
-        name.partition('.')[0]
-        for name in weights
-        if not name.startswith(BACKBONE)
-    ]
-    return encoder, dict(Counter(parts))
-
-
 def _our_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Any ConvMAE network under our names, the encoder's with prefix."""
     check_is_convmae(weights)
@@ -220,60 +197,37 @@ def _our_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f'{BACKBONE}{name}': tensor for name, tensor in weights.items()}
 
 
-@dataclass(frozen=True)
-class _Fit:
-    loaded: tuple[str, ...]
-    refitted: tuple[str, ...]
-
-
 def _sort_by_fit(
-    given: Mapping[str, Tensor], expected: Mapping[str, Shape]
-) -> _Fit:
+    shapes: Mapping[str, Shape], expected: Mapping[str, Shape]
+) -> tuple[list[str], list[str]]:
+    """What is loaded as it is, and what is resized or inflated."""
     loaded, refitted, wrong = [], [], []
-    for name in given.keys() & expected.keys():
-        shape, target = tuple(given[name].shape), expected[name]
+    for name, target in expected.items():
+        shape = shapes.get(name)
+        if shape is None:
+            continue
         if shape == target:
             loaded.append(name)
-        elif _RESIZED.fullmatch(name) and _same_channels(shape, target):
+        elif _can_be_fitted(name, shape, target):
             refitted.append(name)
-        elif name == FIRST_CONVOLUTION and _other_input(shape, target):
-            refitted.append(name)
-        elif addition(name):
-            continue  # another mode's, which was allowed
-        else:
+        elif not addition(name):  # another mode's, which was allowed
             wrong.append(f'{name!r} has {shape} instead of {target}')
     if wrong:
         raise UnmatchedTensorsError(
-            f'{len(wrong)} of {len(given)} tensors have another shape than '
+            f'{len(wrong)} of {len(shapes)} tensors have another shape than '
             f'the backbone: {", ".join(sorted(wrong))}. Is arch the one that '
             'the weights were trained with? `convmae-mm inspect` prints it'
         )
-    order = {name: index for index, name in enumerate(expected)}
-    return _Fit(
-        tuple(sorted(loaded, key=order.__getitem__)),
-        tuple(sorted(refitted, key=order.__getitem__)),
-    )
+    return loaded, refitted
 
 
-def _same_channels(shape: Shape, target: Shape) -> bool:
-    return len(shape) == len(target) and shape[-1] == target[-1]
-
-
-def _other_input(shape: Shape, target: Shape) -> bool:
-    return (shape[0], *shape[2:]) == (target[0], *target[2:])
-
-
-def _changes(
-    names: tuple[str, ...],
-    given: Mapping[str, Tensor],
-    expected: Mapping[str, Shape],
-    inflated: bool,
-) -> tuple[Refitted, ...]:
-    return tuple(
-        Refitted(name, tuple(given[name].shape), expected[name])
-        for name in names
-        if (name == FIRST_CONVOLUTION) == inflated
-    )
+def _can_be_fitted(name: str, shape: Shape, target: Shape) -> bool:
+    if len(shape) != len(target):
+        return False
+    if name == FIRST_CONVOLUTION:
+        same = shape[:1] + shape[2:] == target[:1] + target[2:]
+        return same and shape[1] > 0
+    return bool(_RESIZED.fullmatch(name)) and shape[-1] == target[-1]
 
 
 def _inflate(weight: Tensor, channels: int) -> Tensor:
@@ -284,8 +238,6 @@ def _inflate(weight: Tensor, channels: int) -> Tensor:
     number so that outputs keep their size.
     """
     present = weight.shape[1]
-    if present == channels:
-        return weight
     if channels == 1:
         return weight.sum(1, keepdim=True)
     repeated = weight.repeat(1, ceil(channels / present), 1, 1)
@@ -309,10 +261,9 @@ def _check_position_grid(
 
 
 def _check_mode(
-    given: Mapping[str, Tensor], expected: Mapping[str, Shape]
+    shapes: Mapping[str, Shape], expected: Mapping[str, Shape]
 ) -> None:
     """Refuse an encoder that was trained in another mode, unless plain."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
     theirs, ours = _additions(shapes), _additions(expected)
     # A file may have an E4 that out_indices leaves out.
     if set(theirs) <= {*ours, 'a convolutional E4'}:

@@ -7,11 +7,10 @@ part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convmae_mm.errors import ConfigError
@@ -25,16 +24,16 @@ from .networks import (
     network_named,
     uses_our_names,
 )
-from .networks.encoder import BACKBONE, Encoder, read_encoder
-from .networks.encoder_rules import RELEASED_INDEX, RELEASED_TABLE
+from .networks.encoder import Encoder
+from .networks.encoder_reader import read_encoder
+from .networks.encoder_rules import BACKBONE, RELEASED_INDEX, RELEASED_TABLE
 from .networks.grids import build_position_index
 from .networks.network import Options
 from .networks.reader import Reader
 from .networks.rules import (
     Drop,
-    Renaming,
+    Found,
     Rule,
-    Shape,
     export_tensors,
     import_tensors,
     renaming,
@@ -72,12 +71,14 @@ class WholeNetwork:
             spelling = min(
                 rules,
                 key=lambda x: len(
-                    renaming(rules[x]).unknown_released(released)
+                    _unknown(renaming(rules[x]).from_released, released)
                 ),
             )
         self.spelling = spelling
         self.rules = rules[spelling]
+        self._table = renaming(self.rules)
         self.released = dict(released)
+        self._shapes = {x: tuple(v.shape) for x, v in self.released.items()}
         self._check()
 
     @classmethod
@@ -123,22 +124,20 @@ class WholeNetwork:
             complete[name] = tensor
             if not name.endswith(RELEASED_TABLE):
                 continue
-            index = name.removesuffix(RELEASED_TABLE) + RELEASED_INDEX
             grid = self.encoder.index_grid(
                 self._our_table(name), name, len(tensor), img_size
             )
+            index = name.removesuffix(RELEASED_TABLE) + RELEASED_INDEX
             complete[index] = build_position_index(grid)
         return complete
 
     def extract_encoder(self) -> dict[str, Tensor]:
         """The tensors of the encoder, as a released encoder names them."""
-        prefix = self.network.prefix
-        encoder = renaming(network_named('backbone').rules[''])
         return {
-            name[len(prefix) :]: tensor
+            name.removeprefix(self.network.prefix): tensor
             for name, tensor in self.released.items()
-            if name.startswith(prefix)
-            and _is_encoders(encoder, name[len(prefix) :])
+            if name.endswith(RELEASED_INDEX)
+            or (self._table.from_released(name)[0] or '').startswith(BACKBONE)
         }
 
     def describe(
@@ -169,9 +168,12 @@ class WholeNetwork:
                 not tell, or what is given contradicts it.
         """
         network = self.network
-        backbone = self.encoder.describe(
-            mode, img_size, num_heads, window_block_indexes
-        )
+        try:
+            backbone = self.encoder.describe(
+                mode, img_size, num_heads, window_block_indexes
+            )
+        except ConfigError as error:
+            raise CheckpointError(str(error)) from error
         if not network.part:
             return ReleasedNetwork(network.name, backbone)
         options = Options(img_size, decoder_num_heads, self.spelling)
@@ -188,55 +190,42 @@ class WholeNetwork:
         return self.network.read(self._reader, self.encoder)
 
     @cached_property
-    def _table(self) -> Renaming:
-        return renaming(self.rules)
-
-    @cached_property
     def _reader(self) -> Reader:
         """The shapes, which both names have in common where it counts."""
-        shapes = {
-            ours: tuple(tensor.shape)
-            for name, tensor in self.released.items()
-            if (ours := self._table.from_released(name)[0]) is not None
-        }
-        return Reader(shapes)
+        ours = {x: self._table.from_released(x)[0] for x in self._shapes}
+        return Reader({x: self._shapes[k] for k, x in ours.items() if x})
 
     def _check(self) -> None:
-        expected = self._expect()
-        disputed = self._reader.disputed
-        shapes = {x: tuple(v.shape) for x, v in self.released.items()}
-        missing, unexpected, wrong = [], [], []
-        known = set()
-        for ours, shape in expected.items():
-            found = self._table.from_ours(ours)
-            assert found is not None, f'no rule for {ours!r}'
-            name, rule = found
-            known.add(name)
-            wanted = _released_shape(rule, shape)
-            if name not in shapes:
-                if not name.endswith(COUNTER):
-                    missing.append(name)
-            elif shapes[name] != wanted or ours in disputed:
-                wrong.append((name, _show(wanted, disputed.get(ours, set()))))
-        for name, shape in shapes.items():
-            if name in known:
-                continue
+        shapes, expected = self._shapes, self._expect()
+        unexpected = []
+        for name in [x for x in shapes if x not in expected]:
             if not isinstance(self._table.from_released(name)[1], Drop):
                 unexpected.append(name)
             elif name.endswith(RELEASED_INDEX):
                 length = self.encoder.index_length(self._our_table(name))
-                if shape != (length, length):
-                    wrong.append((name, _show((length, length))))
-        if missing or unexpected or wrong:
-            order = {name: index for index, name in enumerate(shapes)}
-            wrong.sort(key=lambda x: order[x[0]])
+                expected[name] = str((length, length))
+        missing = [
+            name
+            for name in expected
+            if name not in shapes and not name.endswith(COUNTER)
+        ]
+        wrong = [
+            f'{name!r} has {shape} instead of {expected[name]}'
+            for name, shape in shapes.items()
+            if expected.get(name, str(shape)) != str(shape)
+        ]
+        told = [f'missing: {missing}'] if missing else []
+        if unexpected:
+            told.append(f'unexpected: {unexpected}')
+        if wrong:
+            told.append('wrong shape: ' + ', '.join(wrong))
+        if told:
             raise UnmatchedTensorsError(
-                f'{self._intro()}, but '
-                + _tell(missing, unexpected, wrong, shapes)
+                f'{self._intro()}, but ' + '; '.join(told)
             )
 
-    def _expect(self) -> dict[str, Shape]:
-        """The names and shapes by our names that it must have."""
+    def _expect(self) -> dict[str, str]:
+        """The released names that it must have, and their shapes as text."""
         try:
             encoder = self.encoder.expect()
             part = self.network.expect(self._part, self.encoder)
@@ -244,7 +233,19 @@ class WholeNetwork:
             raise UnmatchedTensorsError(
                 f'{self._intro()}, but there is none of such sizes: {error}'
             ) from error
-        return {f'{BACKBONE}{x}': shape for x, shape in encoder.items()} | part
+        ours = {f'{BACKBONE}{name}': shape for name, shape in encoder.items()}
+        expected = {}
+        for name, shape in (ours | part).items():
+            released, rule = self._table.from_ours(name)
+            assert released and isinstance(rule, Rule), f'no rule for {name!r}'
+            unknown = self._reader.disputed.get(name, ())
+            sizes = [
+                '?' if axis in unknown else size
+                for axis, size in enumerate(shape)
+            ]
+            sizes += [1, 1] if rule.pointwise else []
+            expected[released] = str(tuple(sizes)).replace("'", '')
+        return expected
 
     def _intro(self) -> str:
         return (
@@ -254,10 +255,8 @@ class WholeNetwork:
 
     def _our_table(self, name: str) -> str:
         """Our name, without prefix, of the table that a buffer belongs to."""
-        table = name.removesuffix(RELEASED_INDEX)
-        if table != name:
-            name = table + RELEASED_TABLE
-        ours, _ = self._table.from_released(name)
+        stem = name.removesuffix(RELEASED_INDEX).removesuffix(RELEASED_TABLE)
+        ours, _ = self._table.from_released(stem + RELEASED_TABLE)
         return (ours or name).removeprefix(BACKBONE)
 
 
@@ -270,7 +269,7 @@ def closest_network(ours: Iterable[str]) -> Network:
     """
     names = list(ours)
     unknown = [
-        (renaming(rules).unknown_ours(names), network)
+        (_unknown(renaming(rules).from_ours, names), network)
         for network in reversed(NETWORKS)
         for rules in network.rules.values()
     ]
@@ -401,39 +400,6 @@ def extract_encoder(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return WholeNetwork(state_dict).extract_encoder()
 
 
-def _is_encoders(table: Renaming, name: str) -> bool:
-    ours, _ = table.from_released(name)
-    return ours is not None or name.endswith(RELEASED_INDEX)
-
-
-def _released_shape(rule: Rule, shape: Shape) -> Shape:
-    """The shape that a tensor of ours was released with."""
-    tensor = torch.empty(shape, device='meta')
-    return tuple(rule.transform.to_released(tensor).shape)
-
-
-def _show(
-    wanted: Shape, unknown: set[int] | frozenset[int] = frozenset()
-) -> str:
-    sizes = ', '.join(
-        '?' if axis in unknown else str(size)
-        for axis, size in enumerate(wanted)
-    )
-    return f'({sizes},)' if len(wanted) == 1 else f'({sizes})'
-
-
-def _tell(
-    missing: list[str],
-    unexpected: list[str],
-    wrong: list[tuple[str, str]],
-    shapes: Mapping[str, Shape],
-) -> str:
-    parts = []
-    if missing:
-        parts.append(f'missing: {missing}')
-    if unexpected:
-        parts.append(f'unexpected: {unexpected}')
-    if wrong:
-        told = (f'{x!r} has {shapes[x]} instead of {y}' for x, y in wrong)
-        parts.append('wrong shape: ' + ', '.join(told))
-    return '; '.join(parts)
+def _unknown(find: Callable[[str], Found], names: Iterable[str]) -> list[str]:
+    """The names that no rule mentions."""
+    return [name for name in names if find(name)[1] is None]

@@ -22,8 +22,8 @@ MODEL_CONFIG = '_base_/models/convmae-base_classifier.py'
 NORMS = {'mean': 'fc_norm', 'first_token': 'norm'}
 CLASSIFIER_RULES: dict[str, Rules] = {
     pooling: (
-        *affine(norm, 'neck.norm', lambda s: (s['c3'],)),
-        *affine('head', 'head.fc', lambda s: (s['num_classes'], s['c3'])),
+        *affine(norm, 'neck.norm', 'c3'),
+        *affine('head', 'head.fc', 'num_classes c3'),
     )
     for pooling, norm in NORMS.items()
 }

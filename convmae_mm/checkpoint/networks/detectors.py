@@ -2,99 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mmengine.config import ConfigDict
 
 from .encoder import Encoder
-from .layers import ShapeOf, affine, expect_by, norm
+from .layers import affine, conv_norm, expect_by
 from .network import Network, Part, ReleasedNetwork, load_model, with_encoder
 from .reader import Reader
-from .rules import Rule, Rules, Sizes
+from .rules import Rules
 
 # The pyramid: p2 to p5 there, level 0 to 3 here.
 LEVELS = tuple(enumerate(range(2, 6)))
-# Convolutions of the box head and of the mask head: 1 to 4 there, 0 to 3 here.
-HEAD_CONVS = tuple(enumerate(range(1, 5)))
-ANCHORS = 3  # aspect ratios at each position
+SQUARE = 'fpn_channels fpn_channels 3 3'
 ROI_CELLS = 7 * 7  # of the box head
+RPN, ROI = 'proposal_generator.rpn_head', 'roi_heads'
+BOX, MASK = 'roi_head.bbox_head', 'roi_head.mask_head'
+# RPN, box head and mask head: released, ours, and the shape of the weight;
+# there are 3 aspect ratios at each position.
+HEADS = (
+    (f'{RPN}.conv.conv0', 'rpn_head.rpn_conv.0.conv', SQUARE),
+    (f'{RPN}.conv.conv1', 'rpn_head.rpn_conv.1.conv', SQUARE),
+    (f'{RPN}.objectness_logits', 'rpn_head.rpn_cls', '3 fpn_channels 1 1'),
+    (f'{RPN}.anchor_deltas', 'rpn_head.rpn_reg', '12 fpn_channels 1 1'),
+    (f'{ROI}.box_head.fc1', f'{BOX}.shared_fcs.0', 'fc_channels cells'),
+    (f'{ROI}.box_predictor.cls_score', f'{BOX}.fc_cls', 'scores fc_channels'),
+    (f'{ROI}.box_predictor.bbox_pred', f'{BOX}.fc_reg', 'boxes fc_channels'),
+    (
+        f'{ROI}.mask_head.deconv',
+        f'{MASK}.upsample',
+        'fpn_channels fpn_channels 2 2',
+    ),
+    (
+        f'{ROI}.mask_head.predictor',
+        f'{MASK}.conv_logits',
+        'num_classes fpn_channels 1 1',
+    ),
+)
 
 
-def _kernel(inputs: Callable[[Sizes], int], side: int) -> ShapeOf:
-    """A convolution to as many channels as the pyramid has."""
-    return lambda s: (s['fpn_channels'], inputs(s), side, side)
+def _derive(sizes: dict[str, int]) -> dict[str, int]:
+    return {
+        'scores': sizes['num_classes'] + 1,
+        'boxes': 4 * sizes['num_classes'],
+        'cells': ROI_CELLS * sizes['fpn_channels'],
+        'half': sizes['c3'] // 2,
+        'quarter': sizes['c3'] // 4,
+    }
 
 
-def _width(sizes: Sizes) -> int:
-    return sizes['fpn_channels']
-
-
-def _conv_norm(released: str, ours: str, kind: str, weight: ShapeOf) -> Rules:
-    """A convolution without bias and its norm: one module there, two here."""
-    return (
-        Rule(f'{released}.weight', f'{ours}.conv.weight', shape=weight),
-        *norm(f'{released}.norm', f'{ours}.{kind}', kind, weight),
-    )
+def _conv_norm(released: str, ours: str, kind: str, weight: str) -> Rules:
+    """A convolution and its norm: one module there, two here."""
+    return conv_norm((released, f'{released}.norm'), ours, kind, weight)
 
 
 def _heads(kind: str) -> Rules:
     """RPN, box head and mask head; the norms as mmcv calls them."""
-    rpn, box, mask = (
-        'proposal_generator.rpn_head',
-        'roi_heads.box_head',
-        'roi_heads.mask_head',
-    )
-    ours_box, ours_mask = 'roi_head.bbox_head', 'roi_head.mask_head'
-    predictor, square = 'roi_heads.box_predictor', _kernel(_width, 3)
-    return (
-        *affine(f'{rpn}.conv.conv0', 'rpn_head.rpn_conv.0.conv', square),
-        *affine(f'{rpn}.conv.conv1', 'rpn_head.rpn_conv.1.conv', square),
-        *affine(
-            f'{rpn}.objectness_logits',
-            'rpn_head.rpn_cls',
-            lambda s: (ANCHORS, _width(s), 1, 1),
-        ),
-        *affine(
-            f'{rpn}.anchor_deltas',
-            'rpn_head.rpn_reg',
-            lambda s: (4 * ANCHORS, _width(s), 1, 1),
-        ),
-        *affine(
-            f'{box}.fc1',
-            f'{ours_box}.shared_fcs.0',
-            lambda s: (s['fc_channels'], ROI_CELLS * _width(s)),
-        ),
-        *affine(
-            f'{predictor}.cls_score',
-            f'{ours_box}.fc_cls',
-            lambda s: (s['num_classes'] + 1, s['fc_channels']),
-        ),
-        *affine(
-            f'{predictor}.bbox_pred',
-            f'{ours_box}.fc_reg',
-            lambda s: (4 * s['num_classes'], s['fc_channels']),
-        ),
-        *affine(
-            f'{mask}.deconv',
-            f'{ours_mask}.upsample',
-            _kernel(_width, 2),
-            bias=1,
-        ),
-        *affine(
-            f'{mask}.predictor',
-            f'{ours_mask}.conv_logits',
-            lambda s: (s['num_classes'], _width(s), 1, 1),
-        ),
-        *(
-            rule
-            for index, number in HEAD_CONVS
-            for released, ours in (
-                (f'{box}.conv{number}', f'{ours_box}.shared_convs.{index}'),
-                (f'{mask}.mask_fcn{number}', f'{ours_mask}.convs.{index}'),
+    rules = [rule for row in HEADS for rule in affine(*row)]
+    # 1 to 4 there, 0 to 3 here
+    for index in range(4):
+        for released, ours in (
+            ('box_head.conv', f'{BOX}.shared_convs'),
+            ('mask_head.mask_fcn', f'{MASK}.convs'),
+        ):
+            rules += _conv_norm(
+                f'{ROI}.{released}{index + 1}',
+                f'{ours}.{index}',
+                kind,
+                SQUARE,
             )
-            for rule in _conv_norm(released, ours, kind, square)
-        ),
-    )
+    return tuple(rules)
 
 
 def _fpn() -> Rules:
@@ -104,8 +79,8 @@ def _fpn() -> Rules:
         rule
         for index, level in LEVELS
         for released, ours, weight in (
-            ('lateral', 'lateral', _kernel(_get(inputs[index]), 1)),
-            ('output', 'fpn', _kernel(_width, 3)),
+            ('lateral', 'lateral', f'fpn_channels {inputs[index]} 1 1'),
+            ('output', 'fpn', SQUARE),
         )
         for rule in _conv_norm(
             f'backbone.fpn_{released}{level}',
@@ -118,41 +93,32 @@ def _fpn() -> Rules:
 
 def _simple_fpn() -> Rules:
     """Detector 2, on E3: each level a sequence there, three parts here."""
-    # level -> place of the 1x1 convolution in the sequence, and how much
-    # narrower than E3 its input is
-    laterals = {2: (4, 4), 3: (1, 2), 4: (0, 1), 5: (1, 1)}
+    # place of each level's 1x1 convolution in the sequence, and its input
+    laterals = ((4, 'quarter'), (1, 'half'), (0, 'c3'), (1, 'c3'))
     convs = (
         rule
-        for index, level in LEVELS
+        for (index, level), (place, inputs) in zip(
+            LEVELS, laterals, strict=True
+        )
         for step, ours, weight in (
-            (0, 'lateral', _kernel(_get('c3', laterals[level][1]), 1)),
-            (1, 'fpn', _kernel(_width, 3)),
+            (0, 'lateral', f'fpn_channels {inputs} 1 1'),
+            (1, 'fpn', SQUARE),
         )
         for rule in _conv_norm(
-            f'backbone.simfp_{level}.{laterals[level][0] + step}',
+            f'backbone.simfp_{level}.{place + step}',
             f'neck.{ours}_convs.{index}',
             'ln',
             weight,
         )
     )
-    double: ShapeOf = lambda s: (s['c3'], s['c3'] // 2, 2, 2)  # noqa: E731
     stem, resize = 'backbone.simfp', 'neck.resize'
     return (
-        *affine(f'{stem}_2.0', f'{resize}.0.0', double, bias=1),
-        *affine(f'{stem}_2.1', f'{resize}.0.1', lambda s: (s['c3'] // 2,)),
-        *affine(
-            f'{stem}_2.3',
-            f'{resize}.0.3',
-            lambda s: (s['c3'] // 2, s['c3'] // 4, 2, 2),
-            bias=1,
-        ),
-        *affine(f'{stem}_3.0', f'{resize}.1', double, bias=1),
+        *affine(f'{stem}_2.0', f'{resize}.0.0', 'c3 half 2 2', bias=1),
+        *affine(f'{stem}_2.1', f'{resize}.0.1', 'half'),
+        *affine(f'{stem}_2.3', f'{resize}.0.3', 'half quarter 2 2', bias=1),
+        *affine(f'{stem}_3.0', f'{resize}.1', 'c3 half 2 2', bias=1),
         *convs,
     )
-
-
-def _get(name: str, divisor: int = 1) -> Callable[[Sizes], int]:
-    return lambda sizes: sizes[name] // divisor
 
 
 def _read(reader: Reader, encoder: Encoder) -> Part:
@@ -227,7 +193,7 @@ def _detector(name: str, title: str, prefix: str, rules: Rules) -> Network:
         rules={'': with_encoder(rules, prefix)},
         part='detector',
         read=_read,
-        expect=expect_by(rules),
+        expect=expect_by(rules, _derive),
         config=detector_config,
         shipped=SHIPPED[name],
     )

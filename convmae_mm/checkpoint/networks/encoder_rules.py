@@ -6,15 +6,15 @@ differently in each.
 
 from __future__ import annotations
 
-from .rules import POINTWISE, Drop, Rule, Rules
+from .rules import Drop, Rule, Rules
 
+BACKBONE = 'backbone.'  # in front of our names in a whole network
 WINDOW_TABLE = 'window_rel_pos.table'
 # The end of a released name of a table, and of its index buffer.
 RELEASED_TABLE = 'relative_position_bias_table'
 RELEASED_INDEX = 'relative_position_index'
 
 _INDEX_REASON = 'computed from the grid of its table'
-_POINTWISE_LAYERS = ('conv1', 'conv2', 'mlp.fc1', 'mlp.fc2')
 _STAGE3 = 'blocks3.{index}'
 
 # What every transformer block has, of the encoder and of the decoder.
@@ -36,12 +36,13 @@ ENCODER_RULES: Rules = (
             # released: the depthwise convolution is called attn
             Rule(f'{stage}.attn.{{leaf}}', f'{stage}.depthwise.{{leaf}}'),
             *(
-                Rule(f'{stage}.{x}.weight', f'{stage}.{x}.weight', POINTWISE)
-                for x in _POINTWISE_LAYERS
-            ),
-            *(
-                Rule(f'{stage}.{x}.bias', f'{stage}.{x}.bias')
-                for x in _POINTWISE_LAYERS
+                Rule(
+                    f'{stage}.{x}.{leaf}',
+                    f'{stage}.{x}.{leaf}',
+                    leaf == 'weight',
+                )
+                for leaf in ('weight', 'bias')
+                for x in ('conv1', 'conv2', 'mlp.fc1', 'mlp.fc2')
             ),
             Rule(f'{stage}.norm1.{{leaf}}', f'{stage}.norm1.{{leaf}}'),
             Rule(f'{stage}.norm2.{{leaf}}', f'{stage}.norm2.{{leaf}}'),

@@ -8,7 +8,6 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from convmae_mm.checkpoint.errors import CheckpointError
 from convmae_mm.variants import PATCH_SIZE
 
 Grid = tuple[int, int]
@@ -32,21 +31,6 @@ def build_position_index(grid: Grid) -> Tensor:
     dy = rows[:, None] - rows + height - 1
     dx = columns[:, None] - columns + width - 1
     return dy * (2 * width - 1) + dx
-
-
-def to_grid(img_size: int | Sequence[int]) -> Grid:
-    """(H, W) in patches of a size in pixels.
-
-    Raises:
-        CheckpointError: If it is none.
-    """
-    sides = (img_size, img_size) if isinstance(img_size, int) else img_size
-    if len(sides) != 2 or any(s < 1 or s % PATCH_SIZE for s in sides):
-        raise CheckpointError(
-            f'{img_size=} must be a number of pixels or (height, width), '
-            f'divisible by {PATCH_SIZE}'
-        )
-    return sides[0] // PATCH_SIZE, sides[1] // PATCH_SIZE
 
 
 def to_pixels(grid: Grid) -> int | Grid:

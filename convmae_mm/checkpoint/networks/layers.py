@@ -1,4 +1,7 @@
-"""Rules for the layers that heads are made of, with their shapes."""
+"""Rules for the layers that heads are made of, with their shapes.
+
+A shape is text: the sizes of the network by name, and numbers, for each axis.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,10 @@ from collections.abc import Callable
 
 from .encoder import Encoder
 from .network import Part
-from .rules import Rule, Rules, Shape, Sizes
-
-ShapeOf = Callable[[Sizes], Shape]
+from .rules import Rule, Rules, Shape
 
 
-def affine(released: str, ours: str, weight: ShapeOf, bias: int = 0) -> Rules:
+def affine(released: str, ours: str, weight: str, bias: int = 0) -> Rules:
     """A layer with a weight, and a bias for one of its axes.
 
     Args:
@@ -20,61 +21,61 @@ def affine(released: str, ours: str, weight: ShapeOf, bias: int = 0) -> Rules:
         weight: The shape of the weight.
         bias: The axis; 1 of a transposed convolution.
     """
-    return (
-        Rule(f'{released}.weight', f'{ours}.weight', shape=weight),
-        Rule(
-            f'{released}.bias',
-            f'{ours}.bias',
-            shape=lambda sizes: weight(sizes)[bias : bias + 1],
-        ),
+    return _leaves(
+        released, ours, {'weight': weight, 'bias': weight.split()[bias]}
     )
 
 
-def norm(released: str, ours: str, kind: str, weight: ShapeOf) -> Rules:
-    """A norm of the first axis of a convolution.
+def conv_norm(
+    released: tuple[str, str], ours: str, kind: str, weight: str
+) -> Rules:
+    """A convolution without bias and its norm: a ConvModule of mmcv.
 
     Args:
-        released: Stem of the released names.
+        released: Stems of the released names of the two.
         ours: Stem of our names.
         kind: 'ln', or 'bn', which has running statistics.
         weight: The shape of the convolution's weight.
     """
     leaves = ['weight', 'bias']
+    counter = {}
     if kind == 'bn':
         leaves += ['running_mean', 'running_var']
-    rules = tuple(
-        Rule(
-            f'{released}.{leaf}',
-            f'{ours}.{leaf}',
-            shape=lambda sizes: weight(sizes)[:1],
-        )
-        for leaf in leaves
-    )
-    if kind == 'ln':
-        return rules
-    counter = 'num_batches_tracked'
+        counter = {'num_batches_tracked': ''}
+    norm = dict.fromkeys(leaves, weight.split()[0]) | counter
     return (
-        *rules,
-        Rule(f'{released}.{counter}', f'{ours}.{counter}', shape=lambda _: ()),
+        *_leaves(released[0], f'{ours}.conv', {'weight': weight}),
+        *_leaves(released[1], f'{ours}.{kind}', norm),
     )
 
 
 def expect_by(
     rules: Rules,
+    derive: Callable[[dict[str, int]], dict[str, int]] = lambda sizes: {},
 ) -> Callable[[Part, Encoder], dict[str, Shape]]:
     """What a network has beside the encoder, as its rules say.
 
-    The shapes in the rules are functions of the part's sizes, and of c1, c2
-    and c3, the channels of the encoder's stages.
+    The shapes in the rules are of the part's sizes, of c1, c2 and c3, the
+    channels of the encoder's stages, and of what derives from them.
     """
 
     def expect(part: Part, encoder: Encoder) -> dict[str, Shape]:
         widths = zip(('c1', 'c2', 'c3'), encoder.embed_dims, strict=True)
         sizes = {**part, **dict(widths)}
+        sizes |= derive(sizes)
         return {
-            rule.ours: rule.shape(sizes)
+            rule.ours: tuple(
+                int(x) if x.isdigit() else sizes[x] for x in rule.shape.split()
+            )
             for rule in rules
             if isinstance(rule, Rule) and rule.shape is not None
         }
 
     return expect
+
+
+def _leaves(released: str, ours: str, shapes: dict[str, str]) -> Rules:
+    return tuple(
+        Rule(f'{released}.{leaf}', f'{ours}.{leaf}', shape=shape)
+        for leaf, shape in shapes.items()
+    )

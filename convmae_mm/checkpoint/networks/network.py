@@ -10,8 +10,8 @@ from mmengine.config import Config, ConfigDict
 
 from convmae_mm.shipped import find_config
 
-from .encoder import BACKBONE, Encoder
-from .encoder_rules import ENCODER_RULES
+from .encoder import Encoder
+from .encoder_rules import BACKBONE, ENCODER_RULES
 from .reader import Reader
 from .rules import Rules, Shape, prefixed
 

@@ -4,7 +4,7 @@ Tables are data, and work in both directions::
 
     RULES = (
         Rule('fpn.0.{leaf}', 'downsample.0.{leaf}'),
-        Rule('mlp.fc1.weight', 'mlp.fc1.weight', POINTWISE),
+        Rule('mlp.fc1.weight', 'mlp.fc1.weight', pointwise=True),
         Drop('{rest}.relative_position_index', 'computed from the grid'),
     )
     ours = import_tensors(released, RULES)
@@ -19,7 +19,7 @@ and one that matches must exist: conversions are total.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -28,38 +28,7 @@ from torch import Tensor
 from convmae_mm.checkpoint.errors import UnmatchedTensorsError
 
 Shape = tuple[int, ...]
-Sizes = Mapping[str, int]
 PLACEHOLDERS = {'index': r'\d+', 'leaf': r'[^.]+', 'rest': r'.+'}
-
-
-@dataclass(frozen=True)
-class Transform:
-    """What happens to the numbers of a tensor that is renamed.
-
-    Attributes:
-        to_ours: From the released layout to ours.
-        to_released: Its inverse.
-    """
-
-    to_ours: Callable[[Tensor], Tensor]
-    to_released: Callable[[Tensor], Tensor]
-
-
-def _unchanged(tensor: Tensor) -> Tensor:
-    return tensor
-
-
-def _squeeze_kernel(weight: Tensor) -> Tensor:
-    return weight.flatten(1)
-
-
-def _unsqueeze_kernel(weight: Tensor) -> Tensor:
-    return weight[..., None, None]
-
-
-IDENTITY = Transform(_unchanged, _unchanged)
-# A 1x1 convolution there, (O, I, 1, 1), is a linear layer here, (O, I).
-POINTWISE = Transform(_squeeze_kernel, _unsqueeze_kernel)
 
 
 @dataclass(frozen=True)
@@ -69,27 +38,34 @@ class Rule:
     Attributes:
         released: Template of the released names.
         ours: Template of our names, with the same placeholders.
-        transform: What happens to the numbers.
-        shape: Our shape, by the sizes that the network has; None where the
-            model itself tells it.
+        pointwise: Whether it is the weight of a 1x1 convolution there,
+            (O, I, 1, 1), and of a linear layer here, (O, I).
+        shape: Our shape, of sizes that the network has and numbers, such as
+            'num_classes c3 1 1'; None where the model itself tells it.
     """
 
     released: str
     ours: str
-    transform: Transform = IDENTITY
-    shape: Callable[[Sizes], Shape] | None = None
+    pointwise: bool = False
+    shape: str | None = None
 
     def __post_init__(self) -> None:
         """Check that each name determines the other."""
-        found = [
-            sorted(re.findall(r'{(\w+)}', template))
-            for template in (self.released, self.ours)
-        ]
-        if found[0] != found[1] or len(set(found[0])) < len(found[0]):
+        released = sorted(_fields(self.released))
+        ours = sorted(_fields(self.ours))
+        if released != ours or len(set(ours)) < len(ours):
             raise ValueError(
                 f'{self.released!r} and {self.ours!r} must have the same '
                 'placeholders, each once'
             )
+
+    def to_ours(self, tensor: Tensor) -> Tensor:
+        """The numbers in our layout."""
+        return tensor.flatten(1) if self.pointwise else tensor
+
+    def to_released(self, tensor: Tensor) -> Tensor:
+        """Its inverse."""
+        return tensor[..., None, None] if self.pointwise else tensor
 
 
 @dataclass(frozen=True)
@@ -106,6 +82,8 @@ class Drop:
 
 
 Rules = tuple[Rule | Drop, ...]
+# The other name of a tensor, and the rule that says it.
+Found = tuple[str | None, Rule | Drop | None]
 
 
 class Renaming:
@@ -116,38 +94,22 @@ class Renaming:
     """
 
     def __init__(self, rules: Rules) -> None:
-        both = [rule for rule in rules if isinstance(rule, Rule)]
-        self._released = _Alternatives([x.released for x in rules])
-        self._ours = _Alternatives([x.ours for x in both])
-        self._rules, self._both = rules, both
+        self._released = _Alternatives((x.released, x) for x in rules)
+        self._ours = _Alternatives(
+            (x.ours, x) for x in rules if isinstance(x, Rule)
+        )
 
-    def from_released(
-        self, name: str
-    ) -> tuple[str | None, Rule | Drop | None]:
+    def from_released(self, name: str) -> Found:
         """Our name and the rule; (None, rule) if dropped, else both None."""
-        index, values = self._released.find(name)
-        if index is None:
-            return None, None
-        rule = self._rules[index]
-        if isinstance(rule, Drop):
-            return None, rule
-        return rule.ours.format(**values), rule
+        rule, values = self._released.find(name)
+        ours = rule.ours.format(**values) if isinstance(rule, Rule) else None
+        return ours, rule
 
-    def from_ours(self, name: str) -> tuple[str, Rule] | None:
-        """The released name of a tensor of ours and the rule, if known."""
-        index, values = self._ours.find(name)
-        if index is None:
-            return None
-        rule = self._both[index]
-        return rule.released.format(**values), rule
-
-    def unknown_ours(self, names: Iterable[str]) -> list[str]:
-        """Those of our names that no rule mentions."""
-        return [x for x in names if self._ours.find(x)[0] is None]
-
-    def unknown_released(self, names: Iterable[str]) -> list[str]:
-        """Those of the released names that no rule mentions."""
-        return [x for x in names if self._released.find(x)[0] is None]
+    def from_ours(self, name: str) -> Found:
+        """The released name of a tensor of ours and the rule, or None."""
+        rule, values = self._ours.find(name)
+        released = None if rule is None else rule.released.format(**values)
+        return released, rule
 
 
 @lru_cache(maxsize=64)
@@ -175,19 +137,10 @@ def import_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    table = renaming(rules)
-    found = {name: table.from_released(name) for name in state_dict}
-    unknown = [name for name, (_, rule) in found.items() if rule is None]
-    if unknown:
-        raise UnmatchedTensorsError(
-            f'{len(unknown)} of {len(state_dict)} tensors are unknown to the '
-            f'conversion: {unknown}'
-        )
-    converted: dict[str, Tensor] = {}
-    for name, (target, rule) in found.items():
-        if target is not None and isinstance(rule, Rule):
-            _put(converted, target, rule.transform.to_ours(state_dict[name]))
-    return converted
+    return _rename(
+        *(state_dict, renaming(rules).from_released, Rule.to_ours),
+        'are unknown to the conversion',
+    )
 
 
 def export_tensors(
@@ -199,50 +152,64 @@ def export_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    table = renaming(rules)
-    found = {name: table.from_ours(name) for name in state_dict}
-    unknown = [name for name, match in found.items() if match is None]
+    return _rename(
+        *(state_dict, renaming(rules).from_ours, Rule.to_released),
+        'have no released name',
+    )
+
+
+def _rename(
+    state_dict: Mapping[str, Tensor],
+    find: Callable[[str], Found],
+    transform: Callable[[Rule, Tensor], Tensor],
+    trouble: str,
+) -> dict[str, Tensor]:
+    found = {name: find(name) for name in state_dict}
+    unknown = [name for name, (_, rule) in found.items() if rule is None]
     if unknown:
         raise UnmatchedTensorsError(
-            f'{len(unknown)} of {len(state_dict)} tensors have no released '
-            f'name: {unknown}'
+            f'{len(unknown)} of {len(state_dict)} tensors {trouble}: {unknown}'
         )
-    exported: dict[str, Tensor] = {}
-    for name, match in found.items():
-        assert match is not None
-        target, rule = match
-        _put(exported, target, rule.transform.to_released(state_dict[name]))
-    return exported
+    renamed: dict[str, Tensor] = {}
+    for name, (target, rule) in found.items():
+        if target is None or not isinstance(rule, Rule):
+            continue
+        if target in renamed:
+            raise UnmatchedTensorsError(
+                f'two tensors would be called {target!r}'
+            )
+        renamed[target] = transform(rule, state_dict[name])
+    return renamed
 
 
-def _put(tensors: dict[str, Tensor], name: str, tensor: Tensor) -> None:
-    if name in tensors:
-        raise UnmatchedTensorsError(f'two tensors would be called {name!r}')
-    tensors[name] = tensor
+def _fields(template: str) -> list[str]:
+    return re.findall(r'{(\w+)}', template)
 
 
 class _Alternatives:
     """Templates as one pattern that tells which of them a name fits."""
 
-    def __init__(self, templates: Sequence[str]) -> None:
-        self._fields: dict[int, tuple[int, list[str]]] = {}
+    def __init__(self, templates: Iterable[tuple[str, Rule | Drop]]) -> None:
+        self._rules: dict[int, tuple[Rule | Drop, list[str]]] = {}
         patterns, group = [], 1
-        for index, template in enumerate(templates):
-            parts = re.split(r'{(\w+)}', template)
-            self._fields[group] = (index, parts[1::2])
-            group += 1 + len(parts[1::2])
-            parts[::2] = [re.escape(part) for part in parts[::2]]
-            parts[1::2] = [f'({PLACEHOLDERS[key]})' for key in parts[1::2]]
-            patterns.append(f'({"".join(parts)})')
+        for template, rule in templates:
+            self._rules[group] = rule, _fields(template)
+            group += 1 + len(_fields(template))
+            pattern = re.sub(
+                r'\\{(\w+)\\}',
+                lambda field: f'({PLACEHOLDERS[field[1]]})',
+                re.escape(template),
+            )
+            patterns.append(f'({pattern})')
         self._pattern = re.compile('|'.join(patterns) or r'(?!)')
 
-    def find(self, name: str) -> tuple[int | None, dict[str, str]]:
-        """The place of the first template that fits, and its placeholders."""
+    def find(self, name: str) -> tuple[Rule | Drop | None, dict[str, str]]:
+        """The first rule whose template fits, and its placeholders."""
         match = self._pattern.fullmatch(name)
         if match is None or match.lastindex is None:
             return None, {}
         # the group that closed last is the one around the whole template
-        first = match.lastindex
-        index, fields = self._fields[first]
-        values = match.groups()[first : first + len(fields)]
-        return index, dict(zip(fields, values, strict=True))
+        rule, fields = self._rules[match.lastindex]
+        return rule, dict(
+            zip(fields, match.groups()[match.lastindex :], strict=False)
+        )

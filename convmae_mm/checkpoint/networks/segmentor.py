@@ -5,69 +5,51 @@ from __future__ import annotations
 from mmengine.config import ConfigDict
 
 from .encoder import Encoder
-from .layers import ShapeOf, affine, expect_by, norm
+from .layers import affine, conv_norm, expect_by
 from .network import Network, Part, ReleasedNetwork, load_model, with_encoder
 from .reader import Reader
-from .rules import Rule, Rules, Shape
+from .rules import Rules, Shape
 
 SHIPPED = 'segmentation/upernet_convmae-base-seg_160k_ade20k-512x512.py'
 POOL_SCALES = 4  # of the pyramid pooling in UPerHead
 AUXILIARY = 'auxiliary_head.'
 
 
-def _kernel(outputs: str, inputs: str, side: int) -> ShapeOf:
-    return lambda sizes: (sizes[outputs], sizes[inputs], side, side)
-
-
-def _conv_bn(stem: str, weight: ShapeOf) -> Rules:
-    """A ConvModule of mmcv with BatchNorm and no bias."""
-    name = f'{stem}.conv.weight'
+def _heads() -> Rules:
+    """UPerHead on E1 to E4, and the auxiliary head on E3."""
+    convs = {
+        'decode_head.bottleneck': 'channels pooled 3 3',
+        'decode_head.fpn_bottleneck': 'channels levels 3 3',
+        f'{AUXILIARY}convs.0': 'auxiliary_channels c3 3 3',
+    }
+    for index in range(POOL_SCALES):
+        convs[f'decode_head.psp_modules.{index}.1'] = 'channels c3 1 1'
+    for index in range(3):
+        stem = f'convs.{index}'
+        convs[f'decode_head.lateral_{stem}'] = f'channels c{index + 1} 1 1'
+        convs[f'decode_head.fpn_{stem}'] = 'channels channels 3 3'
+    logits = {
+        'decode_head.conv_seg': 'num_classes channels 1 1',
+        f'{AUXILIARY}conv_seg': 'num_classes auxiliary_channels 1 1',
+    }
     return (
-        Rule(name, name, shape=weight),
-        *norm(f'{stem}.bn', f'{stem}.bn', 'bn', weight),
+        *(
+            rule
+            for x, weight in logits.items()
+            for rule in affine(x, x, weight)
+        ),
+        *(
+            rule
+            for x, weight in convs.items()
+            for rule in conv_norm((f'{x}.conv', f'{x}.bn'), x, 'bn', weight)
+        ),
     )
 
 
-def _heads() -> Rules:
-    """UPerHead on E1 to E4, and the auxiliary head on E3."""
-    rules = [
-        *affine(
-            'decode_head.conv_seg',
-            'decode_head.conv_seg',
-            lambda s: (s['num_classes'], s['channels'], 1, 1),
-        ),
-        *affine(
-            f'{AUXILIARY}conv_seg',
-            f'{AUXILIARY}conv_seg',
-            lambda s: (s['num_classes'], s['auxiliary_channels'], 1, 1),
-        ),
-    ]
-    channels = 'channels'
-    kernels: dict[str, ShapeOf] = {
-        'decode_head.bottleneck': lambda s: (
-            s[channels],
-            s['c3'] + POOL_SCALES * s[channels],
-            *(3, 3),
-        ),
-        # four levels again, as many as pooling scales
-        'decode_head.fpn_bottleneck': lambda s: (
-            s[channels],
-            POOL_SCALES * s[channels],
-            *(3, 3),
-        ),
-        f'{AUXILIARY}convs.0': _kernel('auxiliary_channels', 'c3', 3),
-    }
-    for index in range(POOL_SCALES):
-        stem = f'decode_head.psp_modules.{index}.1'
-        kernels[stem] = _kernel(channels, 'c3', 1)
-    for index, inputs in enumerate(('c1', 'c2', 'c3')):
-        stem = f'decode_head.lateral_convs.{index}'
-        kernels[stem] = _kernel(channels, inputs, 1)
-        stem = f'decode_head.fpn_convs.{index}'
-        kernels[stem] = _kernel(channels, channels, 3)
-    for stem, weight in kernels.items():
-        rules += _conv_bn(stem, weight)
-    return tuple(rules)
+def _derive(sizes: dict[str, int]) -> dict[str, int]:
+    # four levels, as many as pooling scales
+    levels = POOL_SCALES * sizes['channels']
+    return {'levels': levels, 'pooled': sizes['c3'] + levels}
 
 
 SEGMENTOR_RULES: Rules = _heads()
@@ -89,7 +71,7 @@ def _expect(part: Part, encoder: Encoder) -> dict[str, Shape]:
     rules = SEGMENTOR_RULES
     if part['auxiliary_channels'] is None:
         rules = tuple(x for x in rules if not x.released.startswith(AUXILIARY))
-    return expect_by(rules)(part, encoder)
+    return expect_by(rules, _derive)(part, encoder)
 
 
 def segmentor_config(network: ReleasedNetwork) -> ConfigDict:

@@ -182,24 +182,25 @@ def _open_content(path: Path, content: Any, mapped: bool) -> LoadedFile:
             f'{path} holds a {type(content).__name__}, not a dict with weights'
         )
     container, weights = _find_weights(path, content)
-    extras = tuple(
-        str(key)
-        for key in content
-        if str(key) != (container or '').partition('.')[0]
-        and (container or key not in weights)
-    )
+    entry = (container or '').partition('.')[0]
+    known = {entry} if container else set(weights)
     meta = content.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
-    epochs, iterations = _read_progress(content, meta)
+    args = content.get('args')
+    args = vars(args) if isinstance(args, Namespace) else args
+    # MAE's and detectron2's codes store the index of the last, from 0;
+    # OpenMMLab the number that are finished.
+    epoch = _number(content, 'epoch', 1)
+    iteration = _number(content, 'iteration', 1)
     return LoadedFile(
         path=path,
         format='pth',
         weights=_strip(weights, path, mapped),
         container=container,
-        extras=extras,
-        epochs=epochs,
-        iterations=iterations,
-        settings=_read_settings(content, meta),
+        extras=tuple(str(x) for x in content if x not in known),
+        epochs=_number(meta, 'epoch') if epoch is None else epoch,
+        iterations=_number(meta, 'iter') if iteration is None else iteration,
+        settings=dict(args if isinstance(args, Mapping) else meta),
     )
 
 
@@ -209,21 +210,17 @@ def _find_weights(
     """The entry with the weights (None: all entries) and the weights."""
     for key in (*WEIGHT_KEYS, *EMA_KEYS):
         entry = content.get(key)
-        if not isinstance(entry, Mapping):
-            continue
-        if _tensors_of(entry):
-            others = [x for x in entry if x not in _tensors_of(entry)]
-            if others:
-                raise CheckpointError(
-                    f'{path} has entries in {key!r} that are no tensors: '
-                    f'{others}'
-                )
-            return key, dict(entry)
-        inner = next(
-            (x for x in WEIGHT_KEYS if isinstance(entry.get(x), Mapping)), None
-        )
-        if inner and _tensors_of(entry[inner]):
-            return f'{key}.{inner}', _tensors_of(entry[inner])
+        tensors = _tensors_of(entry)
+        if tensors and len(tensors) < len(entry):
+            others = [x for x in entry if x not in tensors]
+            raise CheckpointError(
+                f'{path} has entries in {key!r} that are no tensors: {others}'
+            )
+        if tensors:
+            return key, tensors
+        for inner in WEIGHT_KEYS if isinstance(entry, Mapping) else ():
+            if tensors := _tensors_of(entry.get(inner)):
+                return f'{key}.{inner}', tensors
     weights = _tensors_of(content)
     if weights:
         return None, weights
@@ -241,7 +238,9 @@ def _find_weights(
     )
 
 
-def _tensors_of(entry: Mapping) -> dict[str, Tensor]:
+def _tensors_of(entry: Any) -> dict[str, Tensor]:
+    if not isinstance(entry, Mapping):
+        return {}
     return {
         key: value
         for key, value in entry.items()
@@ -287,28 +286,6 @@ def _has_numbers(tensor: Tensor) -> bool:
     return size <= tensor.untyped_storage().nbytes()
 
 
-def _read_progress(
-    content: Mapping, meta: Mapping
-) -> tuple[int | None, int | None]:
-    """Finished epochs and iterations."""
-    # MAE's and detectron2's codes store the index of the last, from 0;
-    # OpenMMLab the number that are finished.
-    epoch, iteration = content.get('epoch'), content.get('iteration')
-    return (
-        epoch + 1 if isinstance(epoch, int) else _number(meta, 'epoch'),
-        iteration + 1 if isinstance(iteration, int) else _number(meta, 'iter'),
-    )
-
-
-def _number(entries: Mapping, key: str) -> int | None:
+def _number(entries: Mapping, key: str, more: int = 0) -> int | None:
     value = entries.get(key)
-    return value if isinstance(value, int) else None
-
-
-def _read_settings(content: Mapping, meta: Mapping) -> dict[str, Any]:
-    args = content.get('args')
-    if isinstance(args, Namespace):
-        return dict(vars(args))
-    if isinstance(args, Mapping):
-        return dict(args)
-    return dict(meta)
+    return value + more if isinstance(value, int) else None

@@ -28,9 +28,7 @@ from convmae_mm.checkpoint.networks import NETWORKS, Network, network_named
 from convmae_mm.checkpoint.networks.layers import affine, expect_by
 from convmae_mm.checkpoint.networks.network import with_encoder
 
-DEPTH_RULES = affine(
-    'depth.out', 'depth_head.conv', lambda s: (s['bins'], s['c3'], 1, 1)
-)
+DEPTH_RULES = affine('depth.out', 'depth_head.conv', 'bins c3 1 1')
 ROW = Network(
     name='depth',
     title='a depth estimator',
