@@ -33,6 +33,10 @@ SCOPES = ('convmae_mm', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
 # What these build takes configs, files or commands of its own.
 DRIVERS = ('INFERENCERS', 'RUNNERS', 'RUNNER_CONSTRUCTORS')
 PARTS = (nn.Module, Optimizer, OptimWrapper)
+# What a plain value is written with.
+LITERALS = (
+    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp),
+)
 
 
 def read_config_text(text: str) -> Config:
@@ -42,8 +46,14 @@ def read_config_text(text: str) -> Config:
         CheckpointError: If it holds anything but assignments of plain
             values, or asks for modules of other packages.
     """
+    entries: dict[str, Any] = {}
     try:
-        entries = dict(map(_read_assignment, ast.parse(text).body))
+        for statement in ast.parse(text).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    entries[name] = _evaluate(value)
+                case _:
+                    raise _refusal(statement)
     except CheckpointError:
         raise
     except SyntaxError as error:
@@ -54,17 +64,16 @@ def read_config_text(text: str) -> Config:
         raise CheckpointError(
             f'the config inside is no plain one: {error}'
         ) from error
-    foreign = sorted(
-        {
-            name
-            for name in _types(entries)
-            if '.' in name and not name.startswith(TRUSTED)
-        }
-    )
+    foreign = {
+        name
+        for name in _types(entries)
+        if '.' in name and not name.startswith(TRUSTED)
+    }
     if foreign:
         raise CheckpointError(
-            f'the config inside asks for {foreign}, which is code from '
-            'elsewhere; if you trust it, give the config as a file of its own'
+            f'the config inside asks for {sorted(foreign)}, which is code '
+            'from elsewhere; if you trust it, give the config as a file of '
+            'its own'
         )
     return Config(entries)
 
@@ -78,9 +87,10 @@ def check_parts(cfg: Config) -> None:
         CheckpointError: Naming what is no model, transform, hook and so on.
     """
     content = cfg.to_dict()
-    scopes = set(_values(content, '_scope_')) | {content.get('default_scope')}
+    scopes = {entries.get('_scope_') for entries in _dicts(content)}
+    scopes.add(content.get('default_scope'))
     foreign = sorted(map(str, scopes - {*SCOPES, None}))
-    foreign += sorted({x for x in _types(content) if not _is_part(x)})
+    foreign += sorted(x for x in _types(content) if not _is_part(x))
     if foreign:
         raise CheckpointError(
             f'the config inside asks for {foreign}, which is no part that '
@@ -123,44 +133,39 @@ def _is_registered(found: Any) -> bool:
     return any(found is x for node in below for x in node.module_dict.values())
 
 
-def _read_assignment(statement: ast.stmt) -> tuple[str, Any]:
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            return name, _evaluate(value)
-    raise _refusal(statement)
-
-
 def _evaluate(node: ast.expr) -> Any:
     """A plain value: numbers, text, lists, tuples, sets, dicts of them."""
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.List(elts=items):
-            return [_evaluate(x) for x in items]
-        case ast.Tuple(elts=items):
-            return tuple(_evaluate(x) for x in items)
-        case ast.Set(elts=items):
-            return {_evaluate(x) for x in items}
-        case ast.Dict(keys=keys, values=values) if None not in keys:
-            return {
-                _evaluate(key): _evaluate(value)
-                for key, value in zip(keys, values, strict=True)
-                if key is not None
-            }
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_evaluate(operand)
-        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=entries):
-            if all(entry.arg for entry in entries):
-                return {str(x.arg): _evaluate(x.value) for x in entries}
-        case ast.Call(
-            func=ast.Name(id='float'),
-            args=[ast.Constant(value=str(value))],
-            keywords=[],
-        ):
-            return float(value)
-        case ast.Name(id='inf' | 'nan' as value):
-            return float(value)
-    raise _refusal(node)
+    node = _Literals().visit(node)
+    for part in ast.walk(node):
+        if isinstance(part, ast.expr) and not isinstance(part, LITERALS):
+            raise _refusal(part)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise _refusal(node) from error
+
+
+class _Literals(ast.NodeTransformer):
+    """Literals in place of the calls and names that mmengine writes."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """``dict(a=1)`` and ``float('inf')``."""
+        match self.generic_visit(node):
+            case ast.Call(ast.Name('dict'), [], entries) if all(
+                entry.arg for entry in entries
+            ):
+                return ast.Dict(
+                    [ast.Constant(entry.arg) for entry in entries],
+                    [entry.value for entry in entries],
+                )
+            case ast.Call(ast.Name('float'), [ast.Constant(str(text))], []):
+                return ast.Constant(float(text))
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """``inf`` and ``nan``."""
+        known = node.id in ('inf', 'nan')
+        return ast.Constant(float(node.id)) if known else node
 
 
 def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:
@@ -170,27 +175,22 @@ def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:
     )
 
 
-def _values(part: Any, name: str) -> Iterator[Any]:
-    """What a key stands for anywhere in a config."""
+def _dicts(part: Any) -> Iterator[dict]:
+    """All dicts anywhere in a config."""
     if isinstance(part, dict):
-        if name in part:
-            yield part[name]
-        for value in part.values():
-            yield from _values(value, name)
-    elif isinstance(part, (list, tuple)):
+        yield part
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
         for value in part:
-            yield from _values(value, name)
+            yield from _dicts(value)
 
 
-def _types(part: Any) -> Iterator[str]:
+def _types(part: Any) -> set[str]:
     """What a config asks to build or to import."""
-    if isinstance(part, dict):
-        if isinstance(part.get('type'), str):
-            yield part['type']
-        for key, value in part.items():
-            if key == 'custom_imports' and value:
-                yield f'custom_imports: {value}.'
-            yield from _types(value)
-    elif isinstance(part, (list, tuple)):
-        for value in part:
-            yield from _types(value)
+    found = set()
+    for entries in _dicts(part):
+        if isinstance(entries.get('type'), str):
+            found.add(entries['type'])
+        if entries.get('custom_imports'):
+            found.add(f'custom_imports: {entries["custom_imports"]}.')
+    return found

@@ -210,6 +210,8 @@ def _find_weights(
     """The entry with the weights (None: all entries) and the weights."""
     for key in (*WEIGHT_KEYS, *EMA_KEYS):
         entry = content.get(key)
+        if not isinstance(entry, Mapping):
+            continue
         tensors = _tensors_of(entry)
         if tensors and len(tensors) < len(entry):
             others = [x for x in entry if x not in tensors]
@@ -218,7 +220,7 @@ def _find_weights(
             )
         if tensors:
             return key, tensors
-        for inner in WEIGHT_KEYS if isinstance(entry, Mapping) else ():
+        for inner in WEIGHT_KEYS:
             if tensors := _tensors_of(entry.get(inner)):
                 return f'{key}.{inner}', tensors
     weights = _tensors_of(content)
