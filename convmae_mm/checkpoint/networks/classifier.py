@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.config import ConfigDict
 
 from .encoder import Encoder
-from .layers import affine, expect_by
+from .layers import affine, expect_by, read_by
 from .network import (
     Network,
     Options,
@@ -14,7 +14,6 @@ from .network import (
     load_model,
     with_encoder,
 )
-from .reader import Reader
 from .rules import Rules
 
 MODEL_CONFIG = '_base_/models/convmae-base_classifier.py'
@@ -27,10 +26,6 @@ CLASSIFIER_RULES: dict[str, Rules] = {
     )
     for pooling, norm in NORMS.items()
 }
-
-
-def _read(reader: Reader, encoder: Encoder) -> Part:
-    return {'num_classes': reader.known((r'head\.fc\.(weight|bias)', 0))}
 
 
 def _describe(part: Part, encoder: Encoder, options: Options) -> Part:
@@ -63,7 +58,7 @@ CLASSIFIER = Network(
         for pooling, rules in CLASSIFIER_RULES.items()
     },
     part='classifier',
-    read=_read,
+    read=read_by(CLASSIFIER_RULES['mean'], 'num_classes'),
     expect=expect_by(CLASSIFIER_RULES['mean']),
     describe=_describe,
     config=classifier_config,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from mmengine.config import ConfigDict
 
-from .encoder import Encoder
-from .layers import affine, conv_norm, expect_by
-from .network import Network, Part, ReleasedNetwork, load_model, with_encoder
-from .reader import Reader
+from .layers import affine, conv_norm, expect_by, read_by
+from .network import Network, ReleasedNetwork, load_model, with_encoder
 from .rules import Rules
 
 # The pyramid: p2 to p5 there, level 0 to 3 here.
@@ -121,23 +119,6 @@ def _simple_fpn() -> Rules:
     )
 
 
-def _read(reader: Reader, encoder: Encoder) -> Part:
-    heads = r'roi_head\.'
-    return {
-        'fpn_channels': reader.known(
-            (r'neck\.(lateral|fpn)_convs\.\d\.conv\.weight', 0),
-            (r'rpn_head\.rpn_conv\.\d\.conv\.(weight|bias)', 0),
-        ),
-        'fc_channels': reader.known(
-            (rf'{heads}bbox_head\.shared_fcs\.0\.(weight|bias)', 0),
-            (rf'{heads}bbox_head\.fc_(cls|reg)\.weight', 1),
-        ),
-        'num_classes': reader.known(
-            (rf'{heads}mask_head\.conv_logits\.(weight|bias)', 0)
-        ),
-    }
-
-
 def detector_config(network: ReleasedNetwork) -> ConfigDict:
     """The model config of a released detector, for ``MODELS.build``.
 
@@ -192,7 +173,7 @@ def _detector(name: str, title: str, prefix: str, rules: Rules) -> Network:
         prefix=prefix,
         rules={'': with_encoder(rules, prefix)},
         part='detector',
-        read=_read,
+        read=read_by(rules, 'fpn_channels', 'fc_channels', 'num_classes'),
         expect=expect_by(rules, _derive),
         config=detector_config,
         shipped=SHIPPED[name],

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .encoder import Encoder
 from .network import Part
+from .reader import Reader, Source
 from .rules import Rule, Rules, Shape
 
 
@@ -47,6 +48,30 @@ def conv_norm(
         *_leaves(released[0], f'{ours}.conv', {'weight': weight}),
         *_leaves(released[1], f'{ours}.{kind}', norm),
     )
+
+
+def read_by(
+    rules: Rules, *names: str, optional: str = ''
+) -> Callable[[Reader, Encoder], Part]:
+    """Sizes of a part by name, as those tensors agree whose rules have them.
+
+    One that no tensor tells is 1, to go on with, or None if it is optional.
+    """
+    places: dict[str, list[Source]] = {name: [] for name in names}
+    for rule in rules:
+        if isinstance(rule, Rule) and rule.shape is not None:
+            for axis, name in enumerate(rule.shape.split()):
+                if name in places:
+                    places[name].append((rule.ours, axis))
+
+    def read(reader: Reader, encoder: Encoder) -> Part:
+        part = {name: reader.size_at(found) for name, found in places.items()}
+        return {
+            name: 1 if size is None and name != optional else size
+            for name, size in part.items()
+        }
+
+    return read
 
 
 def expect_by(

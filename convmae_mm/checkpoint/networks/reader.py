@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -49,9 +49,14 @@ class Reader:
         Args:
             sources: Patterns of whole names, and the axis that tells it.
         """
+        return self.size_at(self._find(sources))
+
+    def size_at(self, places: Iterable[Source]) -> int | None:
+        """As :meth:`size`, of whole names; those of no tensor are ignored."""
         votes = [
             (name, axis, self.shapes[name][axis])
-            for name, axis in self._find(sources)
+            for name, axis in places
+            if len(self.shapes.get(name, ())) > axis
         ]
         if not votes:
             return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from mmengine.config import ConfigDict
 
 from .encoder import Encoder
-from .layers import affine, conv_norm, expect_by
+from .layers import affine, conv_norm, expect_by, read_by
 from .network import Network, Part, ReleasedNetwork, load_model, with_encoder
-from .reader import Reader
 from .rules import Rules, Shape
 
 SHIPPED = 'segmentation/upernet_convmae-base-seg_160k_ade20k-512x512.py'
@@ -53,18 +52,6 @@ def _derive(sizes: dict[str, int]) -> dict[str, int]:
 
 
 SEGMENTOR_RULES: Rules = _heads()
-
-
-def _read(reader: Reader, encoder: Encoder) -> Part:
-    convs = r'decode_head\.(bottleneck|fpn_bottleneck|\w+_convs\.\d)'
-    auxiliary = r'auxiliary_head\.convs\.0\.(conv|bn)\.(weight|bias)'
-    return {
-        'channels': reader.known((rf'{convs}\.(conv|bn)\.weight', 0)),
-        'num_classes': reader.known((r'\w+_head\.conv_seg\.(weight|bias)', 0)),
-        'auxiliary_channels': reader.size(
-            (auxiliary, 0), (r'auxiliary_head\.conv_seg\.weight', 1)
-        ),
-    }
 
 
 def _expect(part: Part, encoder: Encoder) -> dict[str, Shape]:
@@ -114,7 +101,11 @@ SEGMENTOR = Network(
     prefix='backbone.',
     rules={'': with_encoder(SEGMENTOR_RULES, 'backbone.')},
     part='segmentor',
-    read=_read,
+    read=read_by(
+        SEGMENTOR_RULES,
+        *('channels', 'num_classes', 'auxiliary_channels'),
+        optional='auxiliary_channels',
+    ),
     expect=_expect,
     config=segmentor_config,
     shipped=SHIPPED,

@@ -25,7 +25,7 @@ from convmae_mm.checkpoint import (
     load_weights_file,
 )
 from convmae_mm.checkpoint.networks import NETWORKS, Network, network_named
-from convmae_mm.checkpoint.networks.layers import affine, expect_by
+from convmae_mm.checkpoint.networks.layers import affine, expect_by, read_by
 from convmae_mm.checkpoint.networks.network import with_encoder
 
 DEPTH_RULES = affine('depth.out', 'depth_head.conv', 'bins c3 1 1')
@@ -36,9 +36,7 @@ ROW = Network(
     prefix='trunk.',
     rules={'': with_encoder(DEPTH_RULES, 'trunk.')},
     part='estimator',
-    read=lambda reader, encoder: {
-        'bins': reader.known((r'depth_head\.conv\.(weight|bias)', 0))
-    },
+    read=read_by(DEPTH_RULES, 'bins'),
     expect=expect_by(DEPTH_RULES),
     config=lambda network: ConfigDict(
         type='DepthEstimator',
