@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
 
-from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from torch import Tensor, nn
@@ -72,7 +70,11 @@ def build_from_official(
             or does not tell what must be given.
         ValueError: For an option that the network has no use for.
     """
-    whole = WholeNetwork(_read(source))
+    if isinstance(source, Mapping):
+        weights = unpack_weights(source)
+    else:
+        weights = load_weights_file(source).weights
+    whole = WholeNetwork(weights)
     if mode not in (None, whole.encoder.mode):
         whole = WholeNetwork(whole.extract_encoder())
     network = whole.describe(
@@ -82,18 +84,27 @@ def build_from_official(
         decoder_num_heads=decoder_num_heads,
         window_block_indexes=window_block_indexes,
     )
-    given = {
+    # options of pretraining must not be given in vain
+    options = {
         'num_masks': num_masks,
         'mask_ratio': mask_ratio,
         'norm_pix': norm_pix,
         'decoder_num_heads': decoder_num_heads,
     }
-    _refuse_without_decoder(network, given)
+    given = {name: x for name, x in options.items() if x is not None}
+    if given and network.decoder is None:
+        raise ValueError(
+            f'{given} cannot act on a network of kind {network.variant!r}: '
+            'only a pretraining network, in its own mode, masks and decodes'
+        )
     if not network.parts:
         return _build_encoder(network, whole.released).eval()
     config = model_config(network)
-    if network.decoder is not None:
-        _set_pretraining(config, num_masks, mask_ratio, norm_pix)
+    for name, value in given.items():
+        if name == 'norm_pix':
+            config.head.norm_pix = value
+        elif name != 'decoder_num_heads':  # which is in the network
+            config[name] = value
     model = MODELS.build(config)
     model.load_state_dict(whole.to_ours(), strict=True)
     return model.eval()
@@ -111,39 +122,3 @@ def _build_encoder(
             logger='current',
         )
     return backbone
-
-
-def _set_pretraining(
-    config: ConfigDict,
-    num_masks: int | None,
-    mask_ratio: float | None,
-    norm_pix: bool | None,
-) -> None:
-    """What the tensors of a pretraining network do not tell, where given."""
-    if num_masks is not None:
-        config.num_masks = num_masks
-    if mask_ratio is not None:
-        config.mask_ratio = mask_ratio
-    if norm_pix is not None:
-        config.head.norm_pix = norm_pix
-
-
-def _refuse_without_decoder(
-    network: ReleasedNetwork, given: Mapping[str, Any]
-) -> None:
-    """Options of pretraining must not be given in vain."""
-    options = {name: v for name, v in given.items() if v is not None}
-    if options and network.decoder is None:
-        raise ValueError(
-            f'{options} cannot act on a network of kind {network.variant!r}: '
-            'only a pretraining network, in its own mode, masks and decodes'
-        )
-
-
-def _read(
-    source: str | PathLike | Mapping[str, Any],
-) -> Mapping[str, Tensor]:
-    """The tensors by name, from a file or as they were given."""
-    if not isinstance(source, Mapping):
-        return load_weights_file(source).weights
-    return unpack_weights(source)

@@ -118,6 +118,7 @@ class WholeNetwork:
 
         Raises:
             CheckpointError: If the grid of the tables is unknown.
+            ConfigError: If ``img_size`` is no size.
         """
         complete: dict[str, Tensor] = {}
         for name, tensor in self.released.items():
