@@ -45,6 +45,7 @@ MIN_SLIP, MIN_RATIO = 5, 0.7
 MIN_LIKE = 0.75
 # A training counts one or the other.
 THE_OTHER = {'max_epochs': 'max_iters', 'max_iters': 'max_epochs'}
+LOOP_KEYS = {'train_cfg', 'train_cfg.type', 'train_cfg._delete_'}
 
 
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
@@ -65,7 +66,7 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
         first = key.split('.')[0]
         if first not in READ_KEYS:
             _refuse(cfg, key)
-        _refuse_misspelt(cfg, key)
+        _refuse_misspelt(cfg, key, not LOOP_KEYS.isdisjoint(overrides))
     cfg.merge_from_dict(
         {
             name: value
@@ -117,15 +118,22 @@ def warn_unread(key: str, variable: str) -> None:
     )
 
 
-def _refuse_misspelt(cfg: Config, key: str) -> None:
+def _refuse_misspelt(cfg: Config, key: str, new_loop: bool) -> None:
     """Refuse a new setting that is nearly called like one beside it.
 
-    Much is read by ``dict.get``, where a slip would say nothing.
+    Much is read by ``dict.get``, where a slip would say nothing. A loop that
+    is not replaced counts as it did.
     """
     stem, _, leaf = key.rpartition('.')
     beside = _part(cfg, stem) if stem else cfg
     if not isinstance(beside, Mapping) or leaf in beside:
         return
+    other = THE_OTHER.get(leaf) if stem == 'train_cfg' else None
+    if other in beside and not new_loop:
+        raise ConfigError(
+            f'--cfg-options {key}: this training counts by {other}; '
+            f'is {stem}.{other}, now {beside[other]}, meant?'
+        )
     known = {*beside, *READ_KEYS} if not stem else set(beside)
     known |= ENV_KEYS if stem == 'env_cfg' else set()
     meant = sorted(x for x in known if _nearly_same(leaf, str(x)))

@@ -143,3 +143,8 @@ def test_a_training_counts_epochs_or_iterations(cfg: Config) -> None:
     cfg.train_cfg = dict(max_iters=4, by_epoch=False)
     with pytest.raises(ConfigError, match='is train_cfg.max_iters meant'):
         apply_overrides(cfg, {'max_epochs': 5})
+    with pytest.raises(ConfigError, match=r'train_cfg\.max_iters, now 4, '):
+        apply_overrides(cfg, {'train_cfg.max_epochs': 5})
+    # but a loop of another kind may replace it
+    loop = {'train_cfg.type': 'EpochBasedTrainLoop'}
+    apply_overrides(cfg, {**loop, 'train_cfg.max_epochs': 5})
