@@ -36,6 +36,7 @@ def run_task(args: argparse.Namespace, task: str) -> int:
 
     options = vars(args)
     data = data_from_options(task, options)
+    data.check()
     write_config(data, args.out, wishes_from_options(options), args.encoder)
     print(f'{args.out} is written; now: convmae-mm train {args.out}')
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from convmae_mm.data_check.coco_file import check_coco, read_annotations
+from convmae_mm.data_check.coco_instances import MIN_SIDE
 from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.report import Notes, Report
 from convmae_mm.errors import DataError
@@ -45,11 +46,11 @@ class CocoSet:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Annotations that are no crowds and have an area."""
+        """Annotations that are no crowds, and large enough for mmdet."""
         return [
             x
             for x in self.content['annotations']
-            if not x.get('iscrowd') and min(x['bbox'][2:]) > 0
+            if not x.get('iscrowd') and min(x['bbox'][2:]) >= MIN_SIDE
         ]
 
     @property
@@ -107,7 +108,8 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     found = CocoSet(file, images, read_coco(file, images))
     if not found.objects:
         raise DataError(
-            f'{file} holds no object in {len(found.pictures)} pictures'
+            f'{file} holds no object in {len(found.pictures)} pictures: boxes '
+            f'are [x, y, width, height] in pixels, {MIN_SIDE:g} at least'
         )
     missing = [path for path in found.pictures if not path.is_file()]
     if missing:

@@ -58,12 +58,14 @@ class Wishes:
     validations: int = VALIDATIONS
 
     def __post_init__(self) -> None:
-        """Raise ``ConfigError`` for a number below 1."""
+        """Raise ``ConfigError`` for a number out of range."""
         for name in ('iters', 'batch_size', 'img_size', 'validations'):
             value = getattr(self, name)
             if value is not None and value < 1:
                 option = name.replace('_', '-')
                 raise ConfigError(f'--{option} {value} must be at least 1')
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f'--seed {self.seed} must be 0 to {2**32 - 1}')
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -38,7 +39,10 @@ class Data(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise ``DataError`` for what would stop a training."""
+        """Raise ``DataError`` for what would stop a training.
+
+        Warns of pictures that are learnt from and scored.
+        """
         ...
 
     def config(
@@ -95,11 +99,10 @@ class Boxes:
         )
 
     def check(self) -> None:
-        train, val = self._look()
-        if val is not None:
-            _warn_of_shared(train, val)
+        _warn_of_shared(*self._found[:2])
 
-    def _look(self) -> tuple[CocoSet, CocoSet | None]:
+    @functools.cached_property
+    def _found(self) -> tuple[CocoSet, CocoSet | None]:
         train = look_at_coco(self.coco, self.images)
         if self.coco_val is None:
             if self.val_images is not None:
@@ -116,7 +119,7 @@ class Boxes:
         wishes: Wishes,
         encoder: Encoder | None,
     ) -> str:
-        train, val = self._look()
+        train, val = self._found
         if val is None:
             train, val = split_coco(
                 train,
@@ -154,9 +157,10 @@ class Maps:
         return [*options, *(['--classes', *self.classes] * bool(self.classes))]
 
     def check(self) -> None:
-        self._look()
+        _warn_of_shared(*self._found[:2])
 
-    def _look(self) -> tuple[FolderSet, FolderSet | None, Labels]:
+    @functools.cached_property
+    def _found(self) -> tuple[FolderSet, FolderSet | None, Labels]:
         train = look_at_label_maps(self.images, self.labels)
         val = None
         if (self.val_images is None) != (self.val_labels is None):
@@ -178,7 +182,7 @@ class Maps:
         wishes: Wishes,
         encoder: Encoder | None,
     ) -> str:
-        train, val, labels = self._look()
+        train, val, labels = self._found
         if val is None:
             train, val = train.split(wishes.seed)
         lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
@@ -206,9 +210,10 @@ class ClassFolders:
         return _options(folders=self.folders, val_folders=self.val_folders)
 
     def check(self) -> None:
-        self._look()
+        _warn_of_shared(*self._found[:2])
 
-    def _look(self) -> tuple[FolderSet, FolderSet | None]:
+    @functools.cached_property
+    def _found(self) -> tuple[FolderSet, FolderSet | None]:
         train = look_at_class_folders(self.folders)
         if self.val_folders is None:
             return train, None
@@ -229,7 +234,7 @@ class ClassFolders:
         wishes: Wishes,
         encoder: Encoder | None,
     ) -> str:
-        train, val = self._look()
+        train, val = self._found
         if val is None:
             train, val = train.split(wishes.seed)
         names = sorted({str(x) for found in train.classes for x in found})
@@ -278,10 +283,15 @@ def _options(**values: object) -> list[str]:
     return options
 
 
-def _warn_of_shared(train: CocoSet, val: CocoSet) -> None:
+def _warn_of_shared(
+    train: CocoSet | FolderSet, val: CocoSet | FolderSet | None
+) -> None:
+    if val is None:
+        return
     shared = set(train.pictures) & set(val.pictures)
-    if shared and train.images == val.images:
+    if shared:
         print(
-            f'{len(shared)} pictures are in {train.file} and in {val.file}, '
-            f'such as {min(shared)}: the scores will be too good'
+            f'{len(shared)} pictures are in the training and in the '
+            f'validation set, such as {min(shared)}: the scores will be too '
+            'good'
         )

@@ -21,6 +21,7 @@ from .split import held_out
 # Reading label maps costs milliseconds each: of more, these are spread evenly.
 READ_MAPS = 2000
 LABELS = 256
+LOSSY = ('.jpg', '.jpeg')
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,11 @@ class Labels:
                 f'--first-label 1 and --ignore-label {ignored} cannot be '
                 'combined: with the first, 0 and 255 are ignored'
             )
+        if ignored is not None and not 0 <= ignored < LABELS:
+            raise ConfigError(f'--ignore-label {ignored} must be 0 to 255')
+        twice = [x for x, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ConfigError(f'--classes names {twice[0]!r} more than once')
         left_out = {255} if ignored is None else {ignored}
         if first:
             left_out = {0, 255}
@@ -224,6 +230,11 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
             f'{len(without)} of {len(stems)} pictures in {images} have no '
             f'label map in {labels}, such as {without[0]}{img_suffix}, which '
             f'wants {without[0]}{label_suffix}'
+        )
+    if label_suffix.lower().endswith(LOSSY):
+        raise DataError(
+            f'the label maps in {labels} are {label_suffix}, and JPEG changes '
+            'labels where they meet: write PNG, from what they were made of'
         )
     step = max(1, len(stems) // READ_MAPS)
     pixels = np.zeros(LABELS, np.int64)

@@ -61,6 +61,8 @@ def write_config(
             differs.
         CheckpointError: If the encoder is no such file.
     """
+    if out.suffix != '.py':
+        raise ConfigError(f'--out {out} is a config and must end in .py')
     weights = None
     if encoder is not None:
         weights = look_at_encoder(find_checkpoint(encoder))

@@ -1,0 +1,94 @@
+"""Data that would spoil a training are refused, or told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from own_sets import (
+    coco_content,
+    write_class_folders,
+    write_coco,
+    write_label_maps,
+)
+from PIL import Image
+
+from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.own_data.configs import Wishes
+from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps
+from convmae_mm.own_data.new import write_config
+
+
+def boxes(root: Path) -> Data:
+    file, images = write_coco(root)
+    return Boxes(file, images, file)
+
+
+def maps(root: Path) -> Data:
+    images, labels = write_label_maps(root)
+    return Maps(images, labels, images, labels, ignore_label=11)
+
+
+def folders(root: Path) -> Data:
+    found = write_class_folders(root)
+    return ClassFolders(found, found)
+
+
+@pytest.mark.parametrize('make', [boxes, maps, folders])
+def test_pictures_in_both_sets_are_told(
+    make: Callable[[Path], Data],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path).check()
+    assert 'the scores will be too good' in capsys.readouterr().out
+
+
+def test_boxes_as_shares_of_a_picture_are_refused(tmp_path: Path) -> None:
+    file, images = write_coco(tmp_path)
+    content = coco_content()
+    for entry in content['annotations']:
+        entry.update(bbox=[0.2, 0.2, 0.4, 0.4], area=0.16)
+    file.write_text(json.dumps(content), encoding='utf-8')
+    with pytest.raises(DataError, match='height] in pixels'):
+        Boxes(file, images).check()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'ignore_label': 300}, '--ignore-label 300 must be 0 to 255'),
+        ({'classes': ('a', 'a', 'b')}, "'a' more than once"),
+    ],
+    ids=str,
+)
+def test_options_of_label_maps_that_spoil_labels(
+    options: dict, message: str, tmp_path: Path
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        Maps(images, labels, **{'ignore_label': 11, **options}).check()
+
+
+def test_label_maps_in_jpeg_are_refused(tmp_path: Path) -> None:
+    images, labels = write_label_maps(tmp_path)
+    for file in list(labels.iterdir()):
+        Image.open(file).save(file.with_suffix('.jpg'))
+        file.unlink()
+    with pytest.raises(DataError, match='JPEG changes labels'):
+        Maps(images, labels).check()
+
+
+def test_a_config_that_train_could_not_read_is_not_written(
+    tmp_path: Path,
+) -> None:
+    file, images = write_coco(tmp_path)
+    with pytest.raises(ConfigError, match=r'must end in \.py'):
+        write_config(Boxes(file, images), tmp_path / 'a.txt', Wishes())
+
+
+def test_a_seed_is_one_that_numpy_takes() -> None:
+    with pytest.raises(ConfigError, match='--seed -1 must be 0 to'):
+        Wishes(seed=-1)
