@@ -55,12 +55,17 @@ def read_validations(folder: Path) -> dict[str, Curve]:
             training counts those.
     """
     scores: dict[str, dict[int, float]] = {}
+    trained = 0
     for entry in _read_scalars(folder):
+        if 'lr' in entry:
+            trained = entry.get('iter', trained)
         if 'lr' in entry or 'step' not in entry:
             continue
+        # Where a training that counts iterations logs its epoch, it is 0.
+        step = entry['step'] or trained
         for name, value in entry.items():
             if name not in ('step', 'time', 'data_time'):
-                scores.setdefault(name, {})[entry['step']] = value
+                scores.setdefault(name, {})[step] = value
     return {
         name: Curve(sorted(values), [values[x] for x in sorted(values)])
         for name, values in scores.items()

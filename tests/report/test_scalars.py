@@ -47,6 +47,22 @@ def test_validations_are_curves_of_their_scores(tmp_path):
     assert scores == {'coco/segm_mAP': Curve([1, 2], [0.1, 0.2])}
 
 
+def test_validations_that_log_no_step_come_after_what_was_trained(tmp_path):
+    """As mmengine's LoggerHook logs them where iterations are counted."""
+    _log(
+        tmp_path,
+        '20260101_000000',
+        [
+            _train(20, 3.0),
+            {'mIoU': 0.1, 'step': 0},
+            _train(40, 2.0),
+            {'mIoU': 0.2, 'step': 0},
+        ],
+    )
+    scores = read_validations(tmp_path)
+    assert scores == {'mIoU': Curve([20, 40], [0.1, 0.2])}
+
+
 def test_smoothing_has_no_bias_to_the_start():
     constant = Curve([1, 2, 3], [5.0, 5.0, 5.0])
     assert constant.smoothed().values == pytest.approx([5.0] * 3)
