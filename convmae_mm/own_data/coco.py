@@ -69,17 +69,20 @@ class CocoSet:
         per_picture = Counter(x['image_id'] for x in self.objects)
         return max(per_picture.values(), default=0)
 
-    def shape(self, long_side: int, grid: int) -> tuple[int, int]:
-        """Height and width that hold each picture of this longer side.
+    def extent(self, long_side: int, grid: int) -> tuple[int, int]:
+        """Width and height that hold each picture of this longer side.
 
         Both are the next multiples of ``grid``.
         """
         sizes = np.array(
-            [(x['height'], x['width']) for x in self.content['images']], float
+            [(x['width'], x['height']) for x in self.content['images']], float
         )
         sizes *= long_side / sizes.max(axis=1, keepdims=True)
-        height, width = grid * np.ceil(sizes.max(axis=0).round() / grid)
-        return int(height), int(width)
+        # mmcv rounds halves up
+        width, height = grid * np.ceil(
+            np.floor(sizes.max(axis=0) + 0.5) / grid
+        )
+        return int(width), int(height)
 
     def boxes(self, long_side: int) -> np.ndarray:
         """(N, 2), widths and heights in pictures of this longer side."""

@@ -154,7 +154,7 @@ def detector_config(
             'masks': masks,
             'metrics': ['bbox', 'segm'] if masks else ['bbox'],
             'img_size': side,
-            'crop': train.shape(side, GRID),
+            'crop': train.extent(side, GRID),
             'anchor_scales': scales,
             'anchor_ratios': ratios,
             'strides': list(STRIDES),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms
+from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from own_sets import (
     CLASSES,
@@ -141,10 +142,11 @@ def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('sizes', 'crop'),
     [
-        ([(640, 480)], (256, 320)),
-        ([(640, 480), (333, 111)], (256, 320)),
+        ([(640, 480)], (320, 256)),
+        ([(640, 480), (333, 111)], (320, 256)),
         ([(640, 480), (300, 600)], (320, 320)),
-        ([(4000, 200)], (32, 320)),
+        ([(4000, 200)], (320, 32)),
+        ([(640, 65)], (320, 64)),
     ],
 )
 def test_a_crop_holds_every_picture_as_it_is_tested(
@@ -153,7 +155,20 @@ def test_a_crop_holds_every_picture_as_it_is_tested(
     """No batch is larger than the pictures: a third is saved at 4 to 3."""
     images = [dict(width=width, height=height) for width, height in sizes]
     coco = CocoSet(Path('x.json'), Path(), dict(images=images))
-    assert coco.shape(320, 32) == crop
+    assert coco.extent(320, 32) == crop
+
+
+def test_the_crop_is_no_narrower_than_the_picture(tmp_path: Path) -> None:
+    out = tmp_path / 'detector.py'
+    options = [*write_task('detector', tmp_path), '--img-size', 128]
+    assert (
+        main(['new', 'detector', *map(str, options), '--out', str(out)]) == 0
+    )
+    steps = Config.fromfile(out).train_dataloader.dataset.pipeline
+    crop = next(x for x in steps if x.type == 'RandomCrop')
+    picture = np.zeros((192, 256, 3), np.uint8)  # twice as it is tested
+    cut = TRANSFORMS.build(crop)(dict(img=picture, img_shape=(192, 256)))
+    assert cut['img_shape'] == (96, 128)
 
 
 def test_held_out_pictures_are_not_trained_on(tmp_path: Path) -> None:
