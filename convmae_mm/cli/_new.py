@@ -36,8 +36,9 @@ def run_task(args: argparse.Namespace, task: str) -> int:
 
     options = vars(args)
     data = data_from_options(task, options)
+    wishes = wishes_from_options(options)
     data.check()
-    write_config(data, args.out, wishes_from_options(options), args.encoder)
+    write_config(data, args.out, wishes, args.encoder)
     print(f'{args.out} is written; now: convmae-mm train {args.out}')
     return 0
 
