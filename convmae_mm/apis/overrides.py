@@ -45,7 +45,8 @@ MIN_SLIP, MIN_RATIO = 5, 0.7
 MIN_LIKE = 0.75
 # A training counts one or the other.
 THE_OTHER = {'max_epochs': 'max_iters', 'max_iters': 'max_epochs'}
-LOOP_KEYS = {'train_cfg', 'train_cfg.type', 'train_cfg._delete_'}
+# What puts another loop in the place of the config's.
+LOOP_KEYS = {'train_cfg', 'train_cfg._delete_'}
 
 
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:

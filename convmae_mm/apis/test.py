@@ -94,11 +94,11 @@ def run_test(
     if suffix == '.pkl':
         runner.test_evaluator.metrics.append(_prediction_dump(cfg, out))
     scores: dict[str, float] = runner.test()
-    atexit.register(leave_group)
     if suffix == '.json' and is_main_process():
         Path(str(out)).parent.mkdir(parents=True, exist_ok=True)
         dump(scores, str(out), indent=2)
     tell_test(runner, scores, out)
+    atexit.register(leave_group)
     return scores
 
 

@@ -78,8 +78,8 @@ def run_training(cfg: Config, check: bool = True) -> Runner:
             runner.register_hook(Rehearsal(), priority='VERY_HIGH')
         start = time.monotonic()
         runner.train()
-        atexit.register(leave_group)
     tell_training(runner, time.monotonic() - start)
+    atexit.register(leave_group)
     return runner
 
 

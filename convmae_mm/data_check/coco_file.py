@@ -106,6 +106,17 @@ def check_coco(
         categories=len(content.categories),
         crowds=sum(bool(x['iscrowd']) for x in annotations),
     )
+    notes.error(
+        'image-size-stated',
+        f'{{count}} of {len(content.images):,} images have no size above 0',
+        'write width and height in pixels, or leave both out: they are '
+        'measured',
+        [
+            f'{x["file_name"]}: {x["width"]} x {x["height"]}'
+            for x in content.images
+            if not (x['width'] > 0 and x['height'] > 0)  # NaN is neither
+        ],
+    )
     _check_ids(content, notes)
     _check_references(content, data['images'], notes)
     if expected is not None:

@@ -255,10 +255,16 @@ def _own_instead_of(
     theirs: DefaultOptimWrapperConstructor,
 ) -> LayerDecayOptimWrapperConstructor:
     """With the same rate; as with theirs, vectors are not decayed."""
+    rate = theirs.paramwise_cfg.get('decay_rate')
+    if rate is None:
+        raise ConfigError(
+            'optim_wrapper.paramwise_cfg has no decay_rate, which '
+            f'{type(theirs).__name__} needs: a number such as 0.75'
+        )
     rules = {} if theirs.base_wd is None else dict.fromkeys(DECAY_RULES, 0.0)
     return LayerDecayOptimWrapperConstructor(
         dict(theirs.optim_wrapper_cfg, optimizer=theirs.optimizer_cfg),
-        dict(rules, layer_decay_rate=theirs.paramwise_cfg.get('decay_rate')),
+        dict(rules, layer_decay_rate=rate),
     )
 
 

@@ -291,6 +291,7 @@ def _shared(
         'std': list(std),
         'flip': wishes.flip,
         'batch_size': batch,
+        'gpus': machine.gpus,
         'workers': machine.workers,
         'amp': machine.amp,
         'lr': task.rates[wishes.arch],

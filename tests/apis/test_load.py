@@ -98,6 +98,9 @@ def test_released_files(name: str, task: str, tmp_path: Path) -> None:
         "model = dict(type='subprocess.Popen', args=['true'])",
         "model = dict(a=[dict(type='os.system')])",
         "custom_imports = dict(imports=['evil'])",
+        'model = dict(a=not True)',
+        "model = dict(b=-'x')",
+        'model = dict(b=-dict(c=1))',
         'model = (',
     ],
 )

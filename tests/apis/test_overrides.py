@@ -146,5 +146,7 @@ def test_a_training_counts_epochs_or_iterations(cfg: Config) -> None:
     with pytest.raises(ConfigError, match=r'train_cfg\.max_iters, now 4, '):
         apply_overrides(cfg, {'train_cfg.max_epochs': 5})
     # but a loop of another kind may replace it
-    loop = {'train_cfg.type': 'EpochBasedTrainLoop'}
-    apply_overrides(cfg, {**loop, 'train_cfg.max_epochs': 5})
+    loop = {'type': 'EpochBasedTrainLoop', 'max_epochs': 5}
+    whole = {f'train_cfg.{name}': value for name, value in loop.items()}
+    apply_overrides(cfg, {'train_cfg._delete_': True, **whole})
+    assert cfg.train_cfg == loop

@@ -191,6 +191,11 @@ BREAKAGES: dict[str, tuple[Callable[[Path], Any], str, str]] = {
         'file-name-duplicate',
         '000001.jpg',
     ),
+    'image of no size': (
+        edit(lambda data: data['images'][0].update(width=0, height=0)),
+        'image-size-stated',
+        '0 x 0',
+    ),
     'annotation id zero': (
         set_annotation(id=0),
         'annotation-id-zero',

@@ -16,6 +16,7 @@ from convmae_mm.engine.layer_decay import (
     find_layered_backbone,
     format_layer_groups,
 )
+from convmae_mm.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CONSTRUCTOR = 'convmae_mm.LayerDecayOptimWrapperConstructor'
@@ -204,6 +205,16 @@ def test_constructors_of_the_libraries_decay_our_layers(scope, name, rules):
     assert found['backbone.blocks3.0.attn.qkv.weight'] == 0.5**2
     assert found['backbone.blocks3.1.attn.qkv.weight'] == 0.5
     assert found['decode_head.weight'] == 1
+
+
+@pytest.mark.slow
+def test_a_rate_that_is_missing_is_called_as_it_is_read():
+    with pytest.raises(ConfigError, match='paramwise_cfg has no decay_rate'):
+        scales(
+            *(TinySegmentor(), 'mmseg'),
+            'LearningRateDecayOptimizerConstructor',
+            num_layers=2,
+        )
 
 
 @pytest.mark.slow

@@ -221,9 +221,16 @@ def lose_picture(content: dict) -> None:
     content['images'][0]['file_name'] = 'gone.png'
 
 
+def lose_size(content: dict) -> None:
+    content['images'].append(
+        dict(id=9, file_name='0.png', width=float('nan'), height=0)
+    )
+
+
 @pytest.mark.parametrize(
     ('damage', 'said'),
     [
+        (lose_size, '0.png: nan x 0'),
         (rename_category, '[dog]'),
         (lose_category, 'category_id 3'),
         (lose_picture, 'gone.png'),

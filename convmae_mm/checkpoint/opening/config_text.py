@@ -154,18 +154,20 @@ class _Literals(ast.NodeTransformer):
             case ast.Call(ast.Name('dict'), [], entries) if all(
                 entry.arg for entry in entries
             ):
-                return ast.Dict(
+                literal: ast.expr = ast.Dict(
                     [ast.Constant(entry.arg) for entry in entries],
                     [entry.value for entry in entries],
                 )
+                return ast.copy_location(literal, node)
             case ast.Call(ast.Name('float'), [ast.Constant(str(text))], []):
-                return ast.Constant(float(text))
+                return ast.copy_location(ast.Constant(float(text)), node)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """``inf`` and ``nan``."""
-        known = node.id in ('inf', 'nan')
-        return ast.Constant(float(node.id)) if known else node
+        if node.id not in ('inf', 'nan'):
+            return node
+        return ast.copy_location(ast.Constant(float(node.id)), node)
 
 
 def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:
