@@ -101,7 +101,7 @@ class Boxes:
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
 
-    @functools.cached_property
+    @functools.cached_property  # a run sees one state of its data
     def _found(self) -> tuple[CocoSet, CocoSet | None]:
         train = look_at_coco(self.coco, self.images)
         if self.coco_val is None:

@@ -152,7 +152,9 @@ class TinySegmentor(nn.Module):
         return self.backbone.get_layer_depth(param_name, 'backbone.')
 
 
-def scales(model: nn.Module, scope: str, name: str, **rules) -> dict:
+def scales(
+    model: nn.Module, scope: str, name: str, of: str = 'lr', **rules
+) -> dict:
     """Rates of the parameters, as mmengine's runner has them built."""
     importlib.import_module(f'{scope}.engine')
     optim_wrapper = build_optim_wrapper(
@@ -164,7 +166,7 @@ def scales(model: nn.Module, scope: str, name: str, **rules) -> dict:
         ),
     )
     rates = {
-        id(param): group['lr'] / LR
+        id(param): group[of] / {'lr': LR, 'weight_decay': WEIGHT_DECAY}[of]
         for group in optim_wrapper.param_groups
         for param in group['params']
     }
@@ -205,6 +207,10 @@ def test_constructors_of_the_libraries_decay_our_layers(scope, name, rules):
     assert found['backbone.blocks3.0.attn.qkv.weight'] == 0.5**2
     assert found['backbone.blocks3.1.attn.qkv.weight'] == 0.5
     assert found['decode_head.weight'] == 1
+    decay = scales(TinySegmentor(), scope, name, 'weight_decay', **rules)
+    assert decay['backbone.blocks3.0.attn.qkv.weight'] == 1
+    # mmpretrain's own knows our layers, and has settings for vectors
+    assert decay['backbone.blocks3.0.norm1.weight'] == (scope == 'mmpretrain')
 
 
 @pytest.mark.slow
