@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 # the package, the helpers of the tests, and those of the faults
 PATHS = [TESTS.parent, TESTS, TESTS / 'faults']
 STEPS = 20
-CONFIG = """
+MODEL = """
 default_scope = 'mmpretrain'
 arch = dict(embed_dims=[8, 16, 32], depths=[1, 1, 2], num_heads=2)
 model = dict(
@@ -33,7 +33,8 @@ model = dict(
         loss=dict(type='PixelReconstructionLoss', criterion='L2'),
     ),
 )
-train_dataloader = dict(
+"""
+CONFIG = f"""{MODEL}train_dataloader = dict(
     batch_size=2,
     num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=True),

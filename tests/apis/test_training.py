@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from sessions import free_port
+from tiny_pretraining import MODEL
 
 from convmae_mm import apis
 from convmae_mm.apis.config import (
@@ -32,29 +33,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 # Eight 32-pixel pictures, four in a step: two steps an epoch.
-TINY_CONFIG = """
-default_scope = 'mmpretrain'
-arch = dict(embed_dims=[8, 16, 32], depths=[1, 1, 2], num_heads=2)
-model = dict(
-    type='convmae_mm.ConvMAEPretrain',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', to_rgb=True),
-    backbone=dict(type='convmae_mm.ConvMAE', arch=arch, img_size=32),
-    neck=dict(
-        type='convmae_mm.ConvMAEPretrainDecoder',
-        in_channels=[8, 16, 32],
-        img_size=32,
-        embed_dims=16,
-        depth=1,
-        num_heads=2,
-    ),
-    head=dict(
-        type='convmae_mm.ConvMAEPretrainHead',
-        norm_pix=True,
-        patch_size=16,
-        loss=dict(type='PixelReconstructionLoss', criterion='L2'),
-    ),
-)
-train_dataloader = dict(
+TINY_CONFIG = f"""{MODEL}train_dataloader = dict(
     batch_size=4,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),

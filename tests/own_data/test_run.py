@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,19 +193,24 @@ def trainings(
     return Trainings(order, record, machine, Board(Console(quiet=True)))
 
 
+def order_boxes(folder: Path, minutes: float | None) -> Run:
+    """An encoder and a detector on pictures that are made there."""
+    coco, images = write_coco(folder)
+    return Run(
+        tasks=(Boxes(coco, images),),
+        pictures=Pictures(images),
+        work_dir=folder,
+        wishes=Wishes(),
+        minutes=minutes,
+    )
+
+
 @pytest.mark.parametrize('minutes', [None, 10.0])
 def test_lengths_fit_the_time(
     minutes: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CPU trains as long as the data suggest, or as it is told."""
-    coco, images = write_coco(tmp_path)
-    order = Run(
-        tasks=(Boxes(coco, images),),
-        pictures=Pictures(images),
-        work_dir=tmp_path,
-        wishes=Wishes(),
-        minutes=minutes,
-    )
+    order = order_boxes(tmp_path, minutes)
     monkeypatch.setattr(Trainings, '_time', lambda *_: (300, 0.1, 1.0))
     steps = trainings(order, tmp_path)._iters('encoder', order.pictures, None)
     assert steps == (300 if minutes is None else 1200)
@@ -218,14 +224,7 @@ def test_what_is_done_is_not_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine may get slower while the encoder is trained."""
-    coco, images = write_coco(tmp_path)
-    order = Run(
-        tasks=(Boxes(coco, images),),
-        pictures=Pictures(images),
-        work_dir=tmp_path,
-        wishes=Wishes(),
-        minutes=10.0,
-    )
+    order = order_boxes(tmp_path, 10.0)
     monkeypatch.setattr(Trainings, '_time', lambda *_: (300, 0.5, 1.0))
     late = trainings(order, tmp_path, spent=700.0)
     with pytest.raises(ConfigError, match='10 minutes are too few'):
@@ -237,14 +236,8 @@ def test_what_is_done_is_not_in_vain(
 def test_two_starts_share_the_cores_or_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coco, images = write_coco(tmp_path)
-    order = Run(
-        tasks=(Boxes(coco, images),),
-        pictures=None,
-        work_dir=tmp_path,
-        wishes=Wishes(),
-        minutes=10.0,
-        compare_scratch=True,
+    order = replace(
+        order_boxes(tmp_path, 10.0), pictures=None, compare_scratch=True
     )
     monkeypatch.setattr(Trainings, '_time', lambda *_: (10**6, 0.1, 0.0))
     lengths = []
