@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms
-from mmdet.registry import TRANSFORMS
+from mmdet.datasets.transforms import RandomCrop
 from mmengine.config import Config
 from own_sets import (
     CLASSES,
@@ -166,9 +166,10 @@ def test_the_crop_is_no_narrower_than_the_picture(tmp_path: Path) -> None:
         main(['new', 'detector', *map(str, options), '--out', str(out)]) == 0
     )
     steps = Config.fromfile(out).train_dataloader.dataset.pipeline
-    crop = next(x for x in steps if x.type == 'RandomCrop')
+    crop = next(x for x in steps if x.type == 'RandomCrop').to_dict()
+    del crop['type']
     picture = np.zeros((192, 256, 3), np.uint8)  # twice as it is tested
-    cut = TRANSFORMS.build(crop)(dict(img=picture, img_shape=(192, 256)))
+    cut = RandomCrop(**crop)(dict(img=picture, img_shape=(192, 256)))
     assert cut['img_shape'] == (96, 128)
 
 
