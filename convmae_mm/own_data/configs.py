@@ -139,6 +139,7 @@ def detector_config(
     heights = np.quantile(boxes[:, 1] / boxes[:, 0], (0.1, 0.5, 0.9))
     masks = train.has_masks and val.has_masks
     crowded = max(train.most_objects, val.most_objects)
+    proposals = min(1000, max(100, 10 * crowded))
     return render(
         'detector',
         {
@@ -161,12 +162,12 @@ def detector_config(
             'box_sides': ', '.join(f'{x:.0f}' for x in sides),
             'box_ratios': ', '.join(f'{x:.2f}' for x in heights),
             'most_objects': crowded,
-            'detections': min(1000, max(100, 2 * crowded)),
-            'proposals': min(1000, max(300, 5 * crowded)),
-            'nms_pre': 1000,
+            'detections': min(1000, max(20, 4 * crowded)),
+            'proposals': proposals,
+            'nms_pre': min(1000, 4 * proposals),
             'width': 64 if tiny else 256,
             'fc_width': 256 if tiny else 1024,
-            'rois': 128 if tiny else 512,
+            'rois': min(128 if tiny else 512, max(32, 8 * crowded)),
             'mask_convs': 2 if tiny else 4,
             'drop_path': 0.0 if tiny else 0.1,
             'val_batch_size': 4,

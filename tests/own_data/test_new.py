@@ -140,6 +140,24 @@ def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
     assert 0.05 < found[1, 4] < 0.8, 'it loses score'
 
 
+@pytest.mark.parametrize(('objects', 'rois'), [(1, 32), (200, 128)])
+def test_boxes_looked_at_follow_from_the_fullest_picture(
+    objects: int, rois: int, tmp_path: Path
+) -> None:
+    coco, images = write_coco(tmp_path)
+    content = json.loads(coco.read_text('utf-8'))
+    first = content['annotations'][0]
+    content['annotations'] += [
+        dict(first, id=100 + x) for x in range(objects - 1)
+    ]
+    coco.write_text(json.dumps(content), 'utf-8')
+    cfg = new(tmp_path, 'detector', '--coco', coco, '--images', images)
+    assert cfg.model.train_cfg.rcnn.sampler.num == rois
+    for proposals in cfg.model.train_cfg.rpn_proposal, cfg.model.test_cfg.rpn:
+        assert 5 * objects <= proposals.max_per_img <= proposals.nms_pre
+    assert cfg.model.test_cfg.rcnn.max_per_img >= 4 * objects
+
+
 @pytest.mark.parametrize(
     ('sizes', 'crop'),
     [
