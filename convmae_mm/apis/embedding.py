@@ -14,6 +14,7 @@ import torch
 
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError
 from convmae_mm.errors import ConfigError, DataError
+from convmae_mm.files import writable
 
 from .loaded_model import LoadedModel, chunked
 from .progress import follow
@@ -84,7 +85,9 @@ def check_out(out: Path) -> None:
 
     Raises:
         ConfigError: For another kind of file, or a missing package.
+        DiskError: If it cannot be written there.
     """
+    writable(out)
     if out.suffix not in SUFFIXES:
         raise ConfigError(
             f'--out {out} must end in one of {", ".join(SUFFIXES)}'

@@ -45,10 +45,12 @@ def run(args: argparse.Namespace) -> int:
         find_in_folder,
     )
     from convmae_mm.errors import ConfigError, DataError
+    from convmae_mm.files import writable
     from convmae_mm.predict.writers import write_text
 
     if args.kind not in KINDS:
         raise ConfigError(f'{args.kind!r} is none of {", ".join(KINDS)}')
+    writable(args.out)
     content, images = to_coco(args.kind, args.labels, args.split)
     report = Report(str(args.labels), 'coco')
     check_coco(content, Notes(report, str(args.labels)), with_masks=False)

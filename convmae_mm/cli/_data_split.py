@@ -16,9 +16,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write NAME_train.json and NAME_val.json beside the file."""
+    from convmae_mm.data_check.exports import refuse_export
+    from convmae_mm.errors import DataError
     from convmae_mm.own_data.coco import CocoSet, read_coco, split_coco
 
     file = args.annotations
+    if file.is_dir():
+        refuse_export(file)
+        raise DataError(
+            f'{file} is a folder, and data split takes a COCO file; of class '
+            'folders and of label maps, new and run hold a fifth out '
+            'themselves'
+        )
     parts = split_coco(
         CocoSet(file, file.parent, read_coco(file, file.parent)),
         file.with_name(f'{file.stem}_train.json'),

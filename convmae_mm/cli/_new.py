@@ -32,11 +32,16 @@ def configure_task(parser: argparse.ArgumentParser, task: str) -> None:
 def run_task(args: argparse.Namespace, task: str) -> int:
     """Write a config and say how to train it."""
     from convmae_mm.own_data.data import data_from_options
-    from convmae_mm.own_data.new import wishes_from_options, write_config
+    from convmae_mm.own_data.new import (
+        check_places,
+        wishes_from_options,
+        write_config,
+    )
 
     options = vars(args)
     data = data_from_options(task, options)
     wishes = wishes_from_options(options)
+    check_places(args.out, args.encoder)
     data.check()
     write_config(data, args.out, wishes, args.encoder)
     print(f'{args.out} is written; now: convmae-mm train {args.out}')

@@ -47,8 +47,15 @@ def read_annotations(ann_file: Path, root: Path, notes: Notes) -> Any:
         return read_json(ann_file, notes)
     problem = f'the annotation file {ann_file} does not exist'
     remedy = how_to_place(ann_file, root)
+    if ann_file.is_dir():
+        problem = f'{ann_file} is a folder, no annotation file'
+        remedy = f'name a file; it holds {some(_names(ann_file))}'
     notes.error('annotation-file-missing', problem, remedy)
     return None
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(x.name for x in folder.iterdir()) or ['nothing']
 
 
 def check_coco(

@@ -38,6 +38,8 @@ def require_folder(
     there = folder.is_dir()
     if not there:
         problem = f'the folder {folder} does not exist'
+        if folder.exists():
+            problem = f'{folder} is a file, no folder'
         notes.error(code, problem, how_to_place(folder, root))
     return there
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from convmae_mm.errors import ConfigError, DataError
-from convmae_mm.files import regular_file
+from convmae_mm.files import existing_folder, regular_file
 
 IMAGE_EXTENSIONS = (
     '.bmp',
@@ -123,13 +123,12 @@ def find_in_folder(folder: Path, extensions: Sequence[str]) -> list[str]:
 
     Raises:
         FileNotFoundError: no such folder, or no picture in it.
+        DataError: it is a file.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f'picture folder {folder} (= {folder.absolute()}) does not exist'
-        )
     return _select(
-        walk_files(folder), extensions, f'below {folder.absolute()}'
+        walk_files(existing_folder(folder)),
+        extensions,
+        f'below {folder.absolute()}',
     )
 
 

@@ -15,6 +15,7 @@ from convmae_mm.data_check.coco_instances import MIN_SIDE
 from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.report import Notes, Report
 from convmae_mm.errors import DataError
+from convmae_mm.files import existing_folder
 
 from .split import held_out
 
@@ -103,11 +104,11 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     """Read a COCO file.
 
     Raises:
+        FileNotFoundError: If there is no such folder.
         DataError: For what would stop a training, or spoil it.
     """
     refuse_export(file)
-    if not images.is_dir():
-        raise DataError(f'there is no folder of pictures {images}')
+    existing_folder(images)
     found = CocoSet(file, images, read_coco(file, images))
     if not found.objects:
         raise DataError(

@@ -11,6 +11,7 @@ from typing import Any
 from convmae_mm.apis.load import find_checkpoint
 from convmae_mm.engine.atomic_files import write_whole
 from convmae_mm.errors import ConfigError
+from convmae_mm.files import writable
 
 from .configs import Wishes
 from .data import Data
@@ -43,6 +44,25 @@ def new_command(
     return [*command, '--out', str(out)]
 
 
+def check_places(out: Path, encoder: str | None) -> None:
+    """Refuse places that will not do, before the data are read.
+
+    Args:
+        out: The config.
+        encoder: A checkpoint, or the folder of a training; None for none.
+
+    Raises:
+        ConfigError: If ``out`` is no config.
+        DiskError: If it cannot be written there.
+        UserError: If there is no such checkpoint.
+    """
+    if out.suffix != '.py':
+        raise ConfigError(f'--out {out} is a config and must end in .py')
+    writable(out)
+    if encoder is not None:
+        find_checkpoint(encoder)
+
+
 def write_config(
     data: Data, out: Path, wishes: Wishes, encoder: str | None = None
 ) -> Path:
@@ -61,8 +81,7 @@ def write_config(
             differs.
         CheckpointError: If the encoder is no such file.
     """
-    if out.suffix != '.py':
-        raise ConfigError(f'--out {out} is a config and must end in .py')
+    check_places(out, encoder)
     weights = None
     if encoder is not None:
         weights = look_at_encoder(find_checkpoint(encoder))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convmae_mm.apis.load import find_checkpoint
+from convmae_mm.files import writable
+
 from .configs import Wishes
 from .data import Data, Pictures
 
@@ -66,6 +69,9 @@ class Run:
 
     def check(self) -> None:
         """Raise ``UserError`` for what would stop a training."""
+        writable(self.work_dir / f'{ENCODER}.py')
+        if self.weights is not None:
+            find_checkpoint(self.weights)
         for data in (self.pictures, *self.tasks):
             if data is not None:
                 data.check()

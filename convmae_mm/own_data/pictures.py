@@ -47,8 +47,6 @@ def list_pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: If there is no such folder, or no picture in it.
     """
-    if not folder.is_dir():
-        raise DataError(f'there is no folder {folder}')
     try:
         return [Path(x) for x in find_in_folder(folder, IMAGE_EXTENSIONS)]
     except FileNotFoundError as error:

@@ -15,10 +15,12 @@ from own_sets import (
 )
 from PIL import Image
 
+from convmae_mm.cli import main
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps
 from convmae_mm.own_data.new import write_config
+from convmae_mm.own_data.order import Run
 
 
 def boxes(root: Path) -> Data:
@@ -87,6 +89,66 @@ def test_a_config_that_train_could_not_read_is_not_written(
     file, images = write_coco(tmp_path)
     with pytest.raises(ConfigError, match=r'must end in \.py'):
         write_config(Boxes(file, images), tmp_path / 'a.txt', Wishes())
+
+
+@pytest.mark.parametrize(
+    ('out', 'said'),
+    [
+        ('a.txt', 'a.txt is a config and must end in .py'),
+        ('folder.py', 'folder.py is a folder: name a file in it'),
+        ('file/below/a.py', 'file is a file, no folder'),
+    ],
+)
+def test_a_wrong_out_is_told_before_the_data_are_read(
+    out: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / 'folder.py').mkdir()
+    (tmp_path / 'file').touch()
+    command = ['new', 'encoder', '--pictures', str(tmp_path / 'nowhere')]
+    assert main([*command, '--out', str(tmp_path / out)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_weights_that_are_nowhere_are_told_before_the_data_are_read(
+    tmp_path: Path,
+) -> None:
+    data = Boxes(tmp_path / 'none.json', tmp_path)
+    weights = str(tmp_path / 'none.pth')
+    run = Run((data,), None, tmp_path / 'work', Wishes(), weights)
+    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
+        run.check()
+
+
+@pytest.mark.parametrize(
+    ('command', 'said'),
+    [
+        (
+            'new encoder --pictures FILE',
+            'labels.json is a file: name a folder',
+        ),
+        ('run --folders FILE', 'labels.json is a file: name a folder'),
+        ('run --coco FILE --images FILE', 'labels.json is a file: name a'),
+        ('run --coco DIR --images DIR', 'DIR is a folder, no annotation file'),
+        ('data split DIR', 'DIR is a folder, and data split takes a COCO'),
+        ('data convert voc FILE', 'labels.json is a file: name a folder'),
+    ],
+)
+def test_a_file_is_no_folder_nor_the_reverse(
+    command: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, _ = write_coco(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    places = {'FILE': str(file), 'DIR': str(tmp_path)}
+    words = [places.get(word, word) for word in command.split()]
+    assert main(words) == 1
+    assert said.replace('DIR', str(tmp_path)) in capsys.readouterr().err
 
 
 def test_a_seed_is_one_that_numpy_takes() -> None:

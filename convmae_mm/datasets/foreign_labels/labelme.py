@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from convmae_mm.errors import DataError
+from convmae_mm.files import existing_folder
 
 from .labelled import Labelled, LabelledPicture, Read, around, find_picture
 
@@ -15,6 +16,7 @@ def read_labelme(source: Path, split: str | None) -> Read:
     """All pictures that have a JSON."""
     if split is not None:
         raise DataError(f'labelme has no splits: leave out --split {split}')
+    existing_folder(source, 'JSON files')
     files = sorted(source.rglob('*.json'))
     if not files:
         raise FileNotFoundError(f'no *.json below {source}')

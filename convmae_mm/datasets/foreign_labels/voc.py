@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from convmae_mm.errors import DataError
+from convmae_mm.files import existing_folder
 
 from .labelled import (
     Labelled,
@@ -20,6 +21,7 @@ CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 def read_voc(source: Path, split: str | None) -> Read:
     """All pictures that have an XML, or those of a list."""
+    existing_folder(source, 'XML files')
     annotations = source / 'Annotations'
     annotations = annotations if annotations.is_dir() else source
     images = source / 'JPEGImages'
