@@ -27,6 +27,7 @@ from .recipe import (
     STRIDES,
     TASKS,
     VALIDATIONS,
+    class_weights,
     detection_side,
     find_anchors,
     find_length,
@@ -140,6 +141,8 @@ def detector_config(
     masks = train.has_masks and val.has_masks
     crowded = max(train.most_objects, val.most_objects)
     proposals = min(1000, max(100, 10 * crowded))
+    most_rois = 128 if tiny else 512
+    rois = min(most_rois, max(32, 8 * crowded))
     return render(
         'detector',
         {
@@ -167,7 +170,9 @@ def detector_config(
             'nms_pre': min(1000, 4 * proposals),
             'width': 64 if tiny else 256,
             'fc_width': 256 if tiny else 1024,
-            'rois': min(128 if tiny else 512, max(32, 8 * crowded)),
+            'rois': rois,
+            # of fewer, more are to show an object
+            'positive_rois': 0.25 if rois == most_rois else 0.5,
             'mask_convs': 2 if tiny else 4,
             'drop_path': 0.0 if tiny else 0.1,
             'val_batch_size': 4,
@@ -190,7 +195,7 @@ def segmentor_config(
     """UperNet on pictures with label maps."""
     sizes = SIZES[wishes.arch, machine.gpu]
     tiny = wishes.arch == 'tiny'
-    side = wishes.img_size or min(facts.long_side, 2 * sizes.segment)
+    side = wishes.img_size or min(facts.long_side, sizes.segment)
     shares = labels.shares(train)
     return render(
         'segmentor',
@@ -202,14 +207,15 @@ def segmentor_config(
                 (name, f'{100 * share:.2f} %')
                 for name, share in zip(labels.names, shares, strict=True)
             ],
+            'class_weights': class_weights(shares),
             'palette': palette(len(labels.names)),
             'ignored': labels.ignored,
             'first_label': labels.first,
             'train': _split_values(train, lists[0]),
             'val': _split_values(val, lists[1]),
             'img_size': side,
-            'crop': max(GRID, min(side, sizes.segment) // GRID * GRID),
-            'width': 48 if tiny else 256,
+            'crop': max(GRID, min(side, sizes.crop) // GRID * GRID),
+            'width': 32 if tiny else 256,
             'dropout': 0.0 if tiny else 0.1,
             'drop_path': 0.0 if tiny else 0.1,
             'visualizer': 'SegLocalVisualizer',

@@ -13,6 +13,7 @@ import torch
 from mmcv.ops import batched_nms
 from mmdet.datasets.transforms import RandomCrop
 from mmengine.config import Config
+from mmseg.registry import MODELS
 from own_sets import (
     CLASSES,
     coco_content,
@@ -210,6 +211,21 @@ def test_statistics_are_those_of_the_pictures(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(folder / 'a.png')
     cfg = new(tmp_path, 'encoder', '--pictures', folder)
     assert cfg.model.data_preprocessor.mean == [200, 100, 50]
+
+
+def test_rare_classes_weigh_more(tmp_path: Path) -> None:
+    """And a mean of one over the pixels, of which three and a bit are 0."""
+    cfg = new(tmp_path, 'segmentor', *write_task('segmentor', tmp_path))
+    loss = MODELS.build(cfg.model.decode_head.loss_decode)
+    logits = torch.zeros(1, 3, 44, 64)
+    label = torch.zeros(1, 44, 64, dtype=int)
+    label[:, 8:32, 16:32], label[:, 8:32, 32:48] = 1, 2
+    pixels = loss(logits, label, ignore_index=11)
+    assert pixels.mean().item() == pytest.approx(np.log(3), rel=1e-2)
+    weights = [pixels[label == x].mean().item() for x in range(3)]
+    assert weights[1] == weights[2] > 1.5 * weights[0]
+    label[:, :8] = 11  # beside weights, too, it teaches nothing
+    assert loss(logits, label, ignore_index=11)[:, :8].count_nonzero() == 0
 
 
 def test_labels_that_count_from_one(tmp_path: Path) -> None:
