@@ -91,10 +91,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predict; 1 if a picture could not be read."""
     from convmae_mm.apis.load import load
+    from convmae_mm.datasets.image_files import tell
     from convmae_mm.errors import ConfigError
     from convmae_mm.predict import find_sources, predict_files
     from convmae_mm.predict.run import Tiling
-    from convmae_mm.predict.sources import tell
 
     if args.overlap is not None and args.tile is None:
         raise ConfigError(

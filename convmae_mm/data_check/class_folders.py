@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from .examiner import Examiner
+from .exports import TRAINING_SPLITS, VALIDATION_SPLITS
 from .pictures import check_count, measure
 from .places import ARCHIVES, list_files, require_folder
 from .report import Notes, Report
+
+# What the folder of a split is called, and words beside that.
+SPLITS = {
+    'train': {*TRAINING_SPLITS},
+    'val': {*VALIDATION_SPLITS},
+    'test': {'test', 'testing'},
+}
+FILLERS = {'', 'data', 'dataset', 'images', 'seg', 'set'}
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,25 @@ class ClassFolders:
                 'unpack these classes again',
                 [f'{x} ({counts[x]:,})' for x in sorted(wrong)],
             )
+
+
+def find_splits(folder: Path) -> dict[str, Path]:
+    """Folders such as ``train`` and ``test_set``, where they are no classes.
+
+    Returns:
+        Those of 'train', 'val' and 'test' that are there; none if only some
+        class is called so.
+    """
+    names = subfolders(folder)
+    found: dict[str, Path] = {}
+    for name in names:
+        words = set(re.split('[^a-z]+', name.lower())) - FILLERS
+        for split, called in SPLITS.items():
+            if len(words) == 1 and words <= called:
+                found.setdefault(split, folder / name)
+    if len(found) < len(names) and not (len(found) > 1 and 'train' in found):
+        return {}
+    return {x: found[x] for x in SPLITS if x in found}
 
 
 def subfolders(folder: Path) -> list[str]:

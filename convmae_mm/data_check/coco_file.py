@@ -248,6 +248,16 @@ def _check_ids(content: CocoContent, notes: Notes) -> None:
         'give each class one category, and its id to all its annotations',
         _repeated(x['name'] for x in content.categories),
     )
+    notes.error(
+        'category-name-empty',
+        '{count} categories have an empty name',
+        'name each class, as it is to stand in results',
+        [
+            f'categories id {x["id"]}: {x["name"]!r}'
+            for x in content.categories
+            if not x['name'].strip()
+        ],
+    )
     zeros = [x for x in content.annotations if x['id'] == 0]
     notes.warning(
         'annotation-id-zero',

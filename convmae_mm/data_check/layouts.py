@@ -10,7 +10,7 @@ from convmae_mm.datasets.digit_scenes import MANIFEST
 from convmae_mm.errors import ConfigError, DataError
 
 from . import public_sets as known
-from .class_folders import ClassFolders
+from .class_folders import ClassFolders, find_splits, subfolders
 from .examiner import Examiner
 from .exports import refuse_export
 from .pictures import PictureFolder
@@ -27,12 +27,19 @@ def picture_parts(root: Path, report: Report) -> list[Part]:
 
 
 def class_folder_parts(root: Path, report: Report) -> list[Part]:
-    """Class folders, in train and val if there are such, or right here."""
-    splits = [x for x in ('train', 'val') if (root / x).is_dir()]
+    """Class folders, in folders of splits if there are such, or right here.
+
+    A test split may lack classes.
+    """
+    splits = find_splits(root)
     if not splits:
         return [ClassFolders('classes', root, root)]
+    like = next(iter(splits.values()))
     return [
-        ClassFolders(x, root / x, root, like=root / splits[0]) for x in splits
+        PictureFolder(x.name, x, root)
+        if split == 'test' and not subfolders(x)
+        else ClassFolders(x.name, x, root, like=like)
+        for split, x in splits.items()
     ]
 
 
@@ -120,7 +127,7 @@ def recognise(root: Path) -> str:
     if name is not None:
         return name
     refuse_export(root)
-    splits = [root / x for x in ('train', 'val') if (root / x).is_dir()]
+    splits = [x for name, x in find_splits(root).items() if name != 'test']
     if all(map(_are_classes, splits or [root])):
         return 'class-folders'
     names = sorted(x.name for x in root.iterdir())

@@ -91,15 +91,17 @@ def _select(
         else:
             others[file.suffix or 'no extension'] += 1
     if not kept:
-        found = ', '.join(
-            f'{count} x {suffix}' for suffix, count in others.most_common(5)
-        )
         raise FileNotFoundError(
             f'no picture {where}: looked for files that end in '
             f'{", ".join(sorted(wanted))}; found '
-            f'{found or "no file at all"}'
+            f'{tell(others) or "no file at all"}'
         )
     return sorted(kept)
+
+
+def tell(suffixes: Counter[str]) -> str:
+    """Such as '2 x .txt, 1 x .json'."""
+    return ', '.join(f'{n} x {x}' for x, n in suffixes.most_common(5))
 
 
 def check_extensions(extensions: Sequence[str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from .folders import (
     look_at_label_maps,
 )
 from .machine import Machine
-from .pictures import list_pictures, look_at_pictures
+from .pictures import list_pictures, look_at_pictures, tell_left_out
 
 
 class Data(Protocol):
@@ -68,6 +68,7 @@ class Pictures:
 
     def check(self) -> None:
         list_pictures(self.pictures)
+        tell_left_out(self.pictures)
 
     def config(
         self,
@@ -158,6 +159,14 @@ class Maps:
 
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
+        for folder in filter(None, (self.images, self.val_images)):
+            tell_left_out(folder)
+        ignored = self.ignore_label
+        if ignored is not None and ignored < len(self.classes):
+            print(
+                f'--ignore-label {ignored} is {self.classes[ignored]!r} of '
+                '--classes, which is neither learnt nor scored then'
+            )
 
     @functools.cached_property
     def _found(self) -> tuple[FolderSet, FolderSet | None, Labels]:
@@ -211,6 +220,8 @@ class ClassFolders:
 
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
+        for folder in filter(None, (self.folders, self.val_folders)):
+            tell_left_out(folder)
 
     @functools.cached_property
     def _found(self) -> tuple[FolderSet, FolderSet | None]:

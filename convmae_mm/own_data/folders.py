@@ -10,8 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from convmae_mm.data_check.class_folders import find_splits, subfolders
+from convmae_mm.data_check.coco_classes import some
 from convmae_mm.data_check.exports import refuse_export
-from convmae_mm.datasets.image_files import endings
+from convmae_mm.datasets.image_files import endings, header_size
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.files import regular_file
 
@@ -132,6 +134,8 @@ class Labels:
         twice = [x for x, count in Counter(names).items() if count > 1]
         if twice:
             raise ConfigError(f'--classes names {twice[0]!r} more than once')
+        if not all(x.strip() for x in names):
+            raise ConfigError(f'--classes {list(names)} has an empty name')
         left_out = {255} if ignored is None else {ignored}
         if first:
             left_out = {0, 255}
@@ -176,13 +180,41 @@ class Labels:
 def look_at_class_folders(folder: Path) -> FolderSet:
     """One folder of pictures for each class.
 
+    Prints what is in no class.
+
     Raises:
-        DataError: If there are not two of them.
+        DataError: If there are not two of them, or they are splits.
     """
     refuse_export(folder)
-    files = [x.relative_to(folder) for x in list_pictures(folder)]
-    files = [x for x in files if len(x.parts) > 1]
+    pictures = [x.relative_to(folder) for x in list_pictures(folder)]
+    files = [x for x in pictures if len(x.parts) > 1]
+    loose = [x for x in pictures if len(x.parts) == 1]
     names = {x.parts[0] for x in files}
+    splits = find_splits(folder)
+    if splits:
+        options = [
+            f'{option} {splits[x]}'
+            for option, x in (
+                ('--folders', 'train'),
+                ('--val-folders', 'val' if 'val' in splits else 'test'),
+            )
+            if x in splits and subfolders(splits[x])
+        ]
+        raise DataError(
+            f'{folder} holds {" and ".join(x.name for x in splits.values())}, '
+            f'which are no classes but splits: give {" ".join(options)}'
+        )
+    empty = [x for x in subfolders(folder) if x not in names]
+    if empty:
+        print(
+            f'{folder}: no picture that can be read is in {some(empty)}: left '
+            'out of the classes'
+        )
+    if loose:
+        print(
+            f'{folder}: {len(loose)} pictures are in no class, such as '
+            f'{loose[0]}, and are left out'
+        )
     if len(names) < 2:
         raise DataError(
             f'{folder} has {len(names)} folders with pictures: a classifier '
@@ -240,7 +272,9 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
     pixels = np.zeros(LABELS, np.int64)
     seen: dict[str, tuple[int, ...]] = {}
     for stem in stems[::step]:
-        counts = _count_labels(labels / f'{stem}{label_suffix}')
+        counts = _count_labels(
+            labels / f'{stem}{label_suffix}', images / f'{stem}{img_suffix}'
+        )
         pixels += counts
         seen[stem] = tuple(int(x) for x in np.flatnonzero(counts))
     return FolderSet(
@@ -264,7 +298,7 @@ def _one_suffix(files: Sequence[Path], folder: Path) -> str:
     return files[0].suffix
 
 
-def _count_labels(file: Path) -> np.ndarray:
+def _count_labels(file: Path, picture: Path) -> np.ndarray:
     try:
         with Image.open(regular_file(file)) as image:
             values = np.asarray(image)
@@ -274,6 +308,15 @@ def _count_labels(file: Path) -> np.ndarray:
         raise DataError(
             f'{file} is no label map: {values.shape} {values.dtype} instead '
             'of one whole number for each pixel'
+        )
+    size = values.shape[::-1]
+    shown = header_size(str(picture)) or size  # else it is told elsewhere
+    if size != shown:
+        raise DataError(
+            f'{file} is {size[0]} x {size[1]} px, and its picture {picture} '
+            f'{shown[0]} x {shown[1]}: a label map has a value for each pixel '
+            'of the picture; resize it with nearest neighbour, or write it '
+            'again'
         )
     if values.size and not 0 <= values.min() <= values.max() < LABELS:
         raise DataError(

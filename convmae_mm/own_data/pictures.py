@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,12 @@ import numpy as np
 from PIL import Image
 
 from convmae_mm.datasets.channel_statistics import channel_statistics
-from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, find_in_folder
+from convmae_mm.datasets.image_files import (
+    IMAGE_EXTENSIONS,
+    find_in_folder,
+    tell,
+    walk_files,
+)
 from convmae_mm.errors import DataError
 from convmae_mm.files import regular_file
 
@@ -51,6 +57,20 @@ def list_pictures(folder: Path) -> list[Path]:
         return [Path(x) for x in find_in_folder(folder, IMAGE_EXTENSIONS)]
     except FileNotFoundError as error:
         raise DataError(str(error)) from error
+
+
+def tell_left_out(folder: Path) -> None:
+    """Print what is in a folder and is no picture that can be read."""
+    others = Counter(
+        x.suffix or 'no extension'
+        for x in walk_files(folder)
+        if x.suffix.lower() not in IMAGE_EXTENSIONS
+    )
+    if others:
+        print(
+            f'{folder} holds files that are no pictures which can be read, '
+            f'and are left out: {tell(others)}'
+        )
 
 
 def look_at_pictures(files: Sequence[Path]) -> PictureFacts:

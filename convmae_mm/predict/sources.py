@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
+from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, tell, walk_files
 from convmae_mm.errors import DataError
 
 VIDEO_EXTENSIONS = (
@@ -105,8 +105,3 @@ def find_sources(names: Sequence[str], arrays: bool = False) -> Sources:
         [Source(x, os.path.relpath(x.absolute(), common)) for x in found],
         left_out,
     )
-
-
-def tell(left_out: Counter[str]) -> str:
-    """Such as '2 x .txt, 1 x .json'."""
-    return ', '.join(f'{n} x {x}' for x, n in left_out.most_common(5))

@@ -12,13 +12,15 @@ from own_sets import (
     write_class_folders,
     write_coco,
     write_label_maps,
+    write_pictures,
 )
 from PIL import Image
 
 from convmae_mm.cli import main
+from convmae_mm.data_check import check_data
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.own_data.configs import Wishes
-from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps
+from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps, Pictures
 from convmae_mm.own_data.new import write_config
 from convmae_mm.own_data.order import Run
 
@@ -63,6 +65,7 @@ def test_boxes_as_shares_of_a_picture_are_refused(tmp_path: Path) -> None:
     [
         ({'ignore_label': 300}, '--ignore-label 300 must be 0 to 255'),
         ({'classes': ('a', 'a', 'b')}, "'a' more than once"),
+        ({'classes': ('a', '', 'b')}, 'has an empty name'),
     ],
     ids=str,
 )
@@ -81,6 +84,97 @@ def test_label_maps_in_jpeg_are_refused(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(DataError, match='JPEG changes labels'):
         Maps(images, labels).check()
+
+
+def test_label_maps_of_another_size_are_refused(tmp_path: Path) -> None:
+    images, labels = write_label_maps(tmp_path)
+    for file in labels.iterdir():
+        Image.open(file).resize((32, 24), Image.NEAREST).save(file)
+    with pytest.raises(DataError, match=r'0_L.png is 32 x 24 px, .* 64 x 48'):
+        Maps(images, labels, ignore_label=11).check()
+
+
+def test_an_ignored_label_that_has_a_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    names = ('sky', 'road', 'void', *'3456789', 'x', 'y')
+    Maps(images, labels, classes=names, ignore_label=2).check()
+    assert "--ignore-label 2 is 'void'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (('categories', 'name', ' '), r"empty name \[categories id 7: ' '\]"),
+        (('images', 'width', 48), r'have another size .* annotations: 48 x'),
+    ],
+    ids=str,
+)
+def test_coco_files_that_do_not_fit(
+    change: tuple[str, str, object], said: str, tmp_path: Path
+) -> None:
+    file, images = write_coco(tmp_path)
+    content = coco_content()
+    kind, key, value = change
+    content[kind][0][key] = value
+    file.write_text(json.dumps(content), encoding='utf-8')
+    with pytest.raises(DataError, match=said):
+        Boxes(file, images).check()
+
+
+@pytest.mark.parametrize(
+    ('train', 'val'),
+    [
+        ('train', 'val'),
+        ('train', 'valid'),
+        ('Training', 'Testing'),
+        ('training_set', 'test_set'),
+    ],
+)
+def test_splits_are_no_classes(train: str, val: str, tmp_path: Path) -> None:
+    for name in (train, val):
+        write_class_folders(tmp_path / name)
+    said = f'--folders {tmp_path / train} --val-folders {tmp_path / val}'
+    with pytest.raises(DataError, match=said):
+        ClassFolders(tmp_path).check()
+    report = check_data(tmp_path)
+    assert list(report.facts) == [train, val]
+    assert not report.num_errors
+    for file in (tmp_path / train / 'cat').iterdir():
+        file.rename(tmp_path / train / file.name)
+    assert check_data(tmp_path, 'class-folders').num_errors
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    write_class_folders(tmp_path)
+    write_pictures(tmp_path / 'train')
+    ClassFolders(tmp_path).check()
+
+
+def test_what_is_in_no_class_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_class_folders(tmp_path)
+    write_pictures(tmp_path, 2)
+    (tmp_path / 'bird').mkdir()
+    (tmp_path / 'bird' / '1.HEIC').touch()
+    ClassFolders(tmp_path).check()
+    said = capsys.readouterr().out
+    assert 'is in bird: left out of the classes' in said
+    assert '2 pictures are in no class, such as 0.png' in said
+    assert 'are left out: 1 x .HEIC' in said
+
+
+def test_pictures_that_cannot_be_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / '1.gif').touch()
+    with pytest.raises(DataError, match='found 1 x .gif'):
+        Pictures(tmp_path).check()
+    write_pictures(tmp_path, 1)
+    Pictures(tmp_path).check()
+    assert 'left out: 1 x .gif' in capsys.readouterr().out
 
 
 def test_a_config_that_train_could_not_read_is_not_written(
