@@ -56,8 +56,12 @@ class Run:
 
     @property
     def trainings(self) -> list[str]:
-        """Names of all trainings, in their order."""
-        return [*([ENCODER] if self.pictures else []), *self.arms]
+        """Names of all trainings as a report tells them, arm beside arm."""
+        tasks = [data.task for data in self.tasks]
+        arms = sorted(
+            self.arms, key=lambda x: tasks.index(x.removesuffix(SCRATCH))
+        )
+        return [*([ENCODER] if self.pictures else []), *arms]
 
     def data_of(self, name: str) -> Data:
         """What a training learns from."""
