@@ -99,3 +99,14 @@ def scope_of(cfg: Any) -> str | None:
     place = kind if isinstance(kind, str) else kind.__module__
     library = place.partition('.')[0]
     return library if library in LIBRARIES else None
+
+
+def find_class(root: Registry, kind: Any) -> Any:
+    """What a type stands for in the current scope; None if it is unknown.
+
+    Args:
+        root: The registry of mmengine for its kind.
+        kind: A name, or in newer configs the class itself.
+    """
+    with root.switch_scope_and_registry(None) as registry:
+        return registry.get(kind) if isinstance(kind, str) else kind

@@ -3,14 +3,15 @@
 ``check_data`` does it for a folder; the command is ``convmae-mm data check``.
 """
 
-from .class_folders import ClassFolders
 from .config_check import check_config
-from .detection import DetectionSet
-from .examiner import Examiner
 from .layouts import LAYOUTS, check_data, recognise
-from .pictures import PictureFolder
-from .report import Examined, Fault, Report
-from .segmentation import SegmentationSet
+from .parts import (
+    ClassFolders,
+    DetectionSet,
+    PictureFolder,
+    SegmentationSet,
+)
+from .report import Examined, Examiner, Fault, Report
 
 __all__ = [
     'LAYOUTS',

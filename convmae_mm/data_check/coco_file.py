@@ -6,8 +6,8 @@ file; boxes are [x, y, width, height] in pixels.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +38,11 @@ FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
         **dict(area=NUMBER, iscrowd=(int,)),
     ),
     'categories': dict(id=ID, name=(str,)),
+}
+# From what fields are computed that are missing.
+HOW = {
+    'images': 'sizes from the pictures',
+    'annotations': 'areas and boxes from masks or boxes, iscrowd as 0',
 }
 
 
@@ -96,15 +101,10 @@ def check_coco(
             f'it must be a dict with the lists {", ".join(FIELDS)}',
         )
         return None
-    _compute(
-        *(data['annotations'], 'annotations', COMPUTED_FIELDS, complete),
-        'areas and boxes from masks or boxes, iscrowd as 0',
-        notes,
-    )
     if pictures is not None:
         measure = functools.partial(complete_image, folder=pictures)
-        how = 'sizes from the pictures'
-        _compute(data['images'], 'images', SIDES, measure, how, notes)
+        _compute(data, 'images', SIDES, measure, notes)
+    _compute(data, 'annotations', COMPUTED_FIELDS, complete, notes)
     content = CocoContent(**{x: _complete(data[x], x, notes) for x in FIELDS})
     annotations = content.annotations
     notes.count(
@@ -145,31 +145,26 @@ def check_coco(
 
 
 def _compute(
-    records: list[Any],
+    data: Mapping[str, list[Any]],
     kind: str,
     fields: Sequence[str],
     complete: Callable[[dict[str, Any]], None],
-    how: str,
     notes: Notes,
 ) -> None:
     """Add what can be computed, as the training does."""
     lacking: Counter[str] = Counter()
-    if _all_have(records, FIELDS[kind]):
-        return
+    records = [x for x in data[kind] if isinstance(x, dict)]
     for record in records:
-        if not isinstance(record, dict):
-            continue
         gaps = [x for x in fields if record.get(x) is None]
         if gaps:
-            try:
+            # a mask that cannot be read has its fault
+            with contextlib.suppress(Exception):
                 complete(record)
-            except Exception:  # a mask that cannot be read has its fault
-                continue
-            lacking.update(x for x in gaps if record.get(x) is not None)
+                lacking.update(x for x in gaps if record.get(x) is not None)
     notes.warning(
         'field-computed',
         f'{sum(lacking.values()):,} fields are missing from '
-        f'{len(records):,} {kind} and are computed: {how}',
+        f'{len(data[kind]):,} {kind} and are computed: {HOW[kind]}',
         'other tools may need them in the file',
         [f'{name} ({count:,} times)' for name, count in lacking.items()],
     )
@@ -210,16 +205,13 @@ def _all_have(
 ) -> bool:
     """Whether all are complete: much faster than to ask one by one."""
     try:
-        columns = list(
-            zip(*map(operator.itemgetter(*fields), records), strict=True)
+        return all(
+            kind is not type(None) and issubclass(kind, types)
+            for field, types in fields.items()
+            for kind in {type(record[field]) for record in records}
         )
     except (KeyError, TypeError):
         return False
-    return all(
-        kind is not type(None) and issubclass(kind, types)
-        for column, types in zip(columns, fields.values(), strict=False)
-        for kind in set(map(type, column))
-    )
 
 
 def _repeated(values: Iterable[Any]) -> list[Any]:

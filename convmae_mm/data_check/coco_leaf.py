@@ -32,7 +32,12 @@ def read_coco(leaf: Leaf, with_masks: bool) -> None:
         return
     classes = tuple(dataset.metainfo.get('classes') or ())
     # pictures alone, such as COCO's test-dev: fine for predictions
-    bare = split.name == 'test' and not _annotations(data)
+    bare = (
+        split.name == 'test'
+        and isinstance(data, dict)
+        and 'images' in data
+        and not data.get('annotations')
+    )
     content = check_coco(
         data,
         notes,
@@ -71,13 +76,6 @@ def read_coco(leaf: Leaf, with_masks: bool) -> None:
     paths = leaf.existing(list(stated), prefix)
     split.paths += paths[: counts['pictures kept'] or None]
     check_sizes(stated, leaf.measure(paths), notes)
-
-
-def _annotations(data: Any) -> Any:
-    """Those of a COCO file's content; True if it is none."""
-    if not isinstance(data, Mapping) or 'images' not in data:
-        return True
-    return data.get('annotations')
 
 
 def _check_kept(

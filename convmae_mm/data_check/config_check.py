@@ -12,7 +12,6 @@ from convmae_mm.errors import ConfigError
 from convmae_mm.processes import place_among
 from convmae_mm.registry import scope_of
 
-from .examiner import Examiner
 from .heads import check_heads, find_heads, ignored_label
 from .leaf import Split
 from .loading import (
@@ -20,7 +19,7 @@ from .loading import (
     check_evaluator,
     compare_splits,
 )
-from .report import Notes, Report
+from .report import Examiner, Notes, Report
 from .schedule import check_schedule
 from .splits import SplitReader
 

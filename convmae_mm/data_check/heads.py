@@ -9,6 +9,8 @@ from typing import Any
 
 from mmengine.registry import MODELS
 
+from convmae_mm.registry import find_class
+
 from .label_maps import IGNORED
 from .report import Notes, Report
 
@@ -70,9 +72,7 @@ def find_heads(model: Any) -> list[Head]:
 
 def _default(kind: Any) -> int | None:
     """``num_classes`` of a class where the config does not state it."""
-    with MODELS.switch_scope_and_registry(None) as registry:
-        found = registry.get(kind) if isinstance(kind, str) else kind
-    for base in getattr(found, '__mro__', ()):
+    for base in getattr(find_class(MODELS, kind), '__mro__', ()):
         if '__init__' in vars(base):
             arguments = inspect.signature(base).parameters
             if 'num_classes' in arguments:
@@ -124,12 +124,11 @@ def check_heads(
 ) -> None:
     """Compare the heads with the classes of the training data."""
     notes = Notes(report, 'model')
-    number = len(classes) if classes else None
-    if number is not None:
-        wrong = [x for x in heads if x.num_classes != number]
-    else:
-        differ = len({x.num_classes for x in heads}) > 1
-        wrong = list(heads) if differ else []
+    number = len(classes or ())
+    differ = len({x.num_classes for x in heads}) > 1
+    wrong = [
+        x for x in heads if x.num_classes != number and (number or differ)
+    ]
     stated = ', '.join(f'{x.key}.num_classes={x.num_classes}' for x in wrong)
     if wrong and classes:
         keys = ' '.join(f'{x.key}.num_classes={number}' for x in wrong)
@@ -139,7 +138,7 @@ def check_heads(
             f'{stated}, but the data set has {number} classes: '
             f'{", ".join(classes[:8])}{more}',
             f'set {keys} (or correct metainfo.classes)'
-            f'{_background(wrong, len(classes), scope)}',
+            f'{_background(wrong, number, scope)}',
         )
     elif wrong:
         notes.error(

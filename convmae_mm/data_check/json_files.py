@@ -21,6 +21,7 @@ def read_json(path: Path, notes: Notes) -> Any:
     'json-invalid' with the place and what stands there.
     """
     content = path.read_bytes()
+    remedy = 'get or write the file again'
     try:
         with uncollected():
             data = json.loads(content.decode('utf-8'))
@@ -33,14 +34,27 @@ def read_json(path: Path, notes: Notes) -> Any:
             f'{content[error.start]:#04x}'
         )
     except json.JSONDecodeError as error:
-        _note(error, path, notes)
-        return None
+        text = error.doc
+        place = f'line {error.lineno:,}, column {error.colno:,}'
+        if _breaks_off(error):
+            notes.error(
+                'json-truncated',
+                f'{path} breaks off after {len(text):,} characters, at '
+                f'{place}; it ends with {text.rstrip()[-CONTEXT:]!r}',
+                'the download or the copy was cut off: get it again and '
+                'compare its size with the source',
+            )
+            return None
+        reason = (
+            f'no valid JSON at {place} (character {error.pos:,} of '
+            f'{len(text):,}): {error.msg}, found '
+            f'{text[error.pos : error.pos + CONTEXT]!r}'
+        )
+        remedy = 'mend it there, or write the file again'
     except (ValueError, RecursionError) as error:
         # an endless number; lists in lists in lists
         reason = f'no JSON that can be used: {error}'
-    notes.error(
-        'json-invalid', f'{path} is {reason}', 'get or write the file again'
-    )
+    notes.error('json-invalid', f'{path} is {reason}', remedy)
     return None
 
 
@@ -56,29 +70,9 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _note(error: json.JSONDecodeError, path: Path, notes: Notes) -> None:
-    text, place = error.doc, f'line {error.lineno:,}, column {error.colno:,}'
-    if _breaks_off(error, text):
-        notes.error(
-            'json-truncated',
-            f'{path} breaks off after {len(text):,} characters, at {place}; '
-            f'it ends with {text.rstrip()[-CONTEXT:]!r}',
-            'the download or the copy was cut off: get it again and compare '
-            'its size with the source',
-        )
-        return
-    seen = text[error.pos : error.pos + CONTEXT]
-    notes.error(
-        'json-invalid',
-        f'{path} is no valid JSON at {place} (character {error.pos:,} of '
-        f'{len(text):,}): {error.msg}, found {seen!r}',
-        'mend it there, or write the file again',
-    )
-
-
-def _breaks_off(error: json.JSONDecodeError, text: str) -> bool:
+def _breaks_off(error: json.JSONDecodeError) -> bool:
     """Whether the text ends too early, rather than being wrong somewhere."""
-    whole = text.rstrip()
+    whole = error.doc.rstrip()
     # An unterminated string is reported where it begins.
     unterminated = error.msg.startswith('Unterminated string')
     # A number or a literal that is cut short still stands at the very end.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convmae_mm.errors import DataError
 from convmae_mm.files import regular_file
 
 from .pictures import Sizes, other_sizes
@@ -35,21 +36,34 @@ class LabelMap:
     problem: str = ''
 
 
-def read_label_map(path: Path) -> LabelMap:
-    """Read a label map as mmseg's ``LoadAnnotations`` does, through PIL."""
+def read_labels(path: Path) -> np.ndarray:
+    """(H, W), read as mmseg's ``LoadAnnotations`` does, through PIL.
+
+    Raises:
+        DataError: Why it is no label map.
+    """
     try:
         with Image.open(regular_file(path)) as image:
             labels = np.asarray(image)
             mode = image.mode
     except Exception as error:  # PIL's decoders raise whatever they meet
-        return LabelMap(problem=f'{type(error).__name__}: {error}')
+        raise DataError(f'{type(error).__name__}: {error}') from error
     if labels.ndim != 2:
-        return LabelMap(
-            problem=f'{labels.shape[2]} channels (mode {mode}) instead of '
-            'one label for each pixel'
+        raise DataError(
+            f'{labels.shape[2]} channels (mode {mode}) instead of one label '
+            'for each pixel'
         )
     if labels.dtype.kind not in 'biu':
-        return LabelMap(problem=f'{labels.dtype} instead of whole numbers')
+        raise DataError(f'{labels.dtype} instead of whole numbers')
+    return labels
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """What a label map holds, or why it is none."""
+    try:
+        labels = read_labels(path)
+    except DataError as error:
+        return LabelMap(problem=str(error))
     height, width = labels.shape
     if labels.dtype == np.uint8:
         # five times as fast as sorting

@@ -10,13 +10,10 @@ from convmae_mm.datasets.digit_scenes import MANIFEST
 from convmae_mm.errors import ConfigError, DataError
 
 from . import public_sets as known
-from .class_folders import ClassFolders, find_splits, subfolders
-from .examiner import Examiner
 from .exports import refuse_export
-from .pictures import PictureFolder
-from .places import PICTURES
-from .public_sets import Part
-from .report import Report
+from .parts import ClassFolders, Part, PictureFolder
+from .places import PICTURES, find_splits, subfolders
+from .report import Examiner, Report
 
 OWN_LAYOUT = 'own'
 

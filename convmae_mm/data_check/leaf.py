@@ -14,7 +14,7 @@ from convmae_mm.registry import type_name
 
 from .label_maps import IGNORED
 from .pictures import Load, measure, note_missing
-from .places import how_to_place, list_files
+from .places import how_to_place, list_files, require_folder
 from .report import Notes
 
 
@@ -76,15 +76,10 @@ class Leaf:
         missing = set(not_there(paths))
         if not missing:
             return list(paths)
-        if prefix and not os.path.isdir(prefix):
-            self.notes.error(
-                'image-folder-missing',
-                f'the folder {prefix} (= {os.path.abspath(prefix)}) does '
-                'not exist',
-                how_to_place(Path(prefix), root_of(self.cfg)),
-            )
+        folder, root = Path(prefix), root_of(self.cfg)
+        if not require_folder(folder, root, self.notes):
             return []
-        there = list_files(Path(prefix)) if prefix else []
+        there = list_files(folder) if prefix else []
         names = [os.path.relpath(x, prefix or '.') for x in sorted(missing)]
         note_missing(names, paths, there, prefix or '.', self.notes)
         return [x for x in paths if x not in missing]

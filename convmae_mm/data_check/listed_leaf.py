@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .class_folders import subfolders
 from .label_maps import LabelRules, check_label_maps
 from .leaf import Leaf, not_there, refuse, transforms
 from .pictures import Sizes
-from .places import list_files
+from .places import list_files, subfolders
 
 Items = Sequence[Mapping[str, Any]]
 

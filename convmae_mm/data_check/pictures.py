@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from convmae_mm.datasets.image_files import (
-    IMAGE_EXTENSIONS,
     TOO_LARGE,
     header_size,
 )
@@ -22,9 +20,7 @@ from convmae_mm.datasets.load_multi_channel_image import (
 )
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
 
-from .examiner import Examiner
-from .places import list_files, require_folder
-from .report import Notes, Report
+from .report import Notes
 
 # (H, W) or (H, W, C) of a file
 Load = Callable[[str], np.ndarray]
@@ -34,42 +30,6 @@ Sizes = Mapping[str, tuple[int, int]]
 # Pixels from which on only one picture is decoded at a time.
 LARGE = 1 << 25
 _ONE_LARGE = threading.Lock()
-
-
-@dataclass(frozen=True)
-class PictureFolder:
-    """A folder of pictures without labels, nested as it may be.
-
-    Args:
-        part: Its name in the report.
-        folder: Where it is.
-        root: Where to look for it if it is not there.
-        expected: How many pictures it should hold, if that is known.
-    """
-
-    part: str
-    folder: Path
-    root: Path
-    expected: int | None = None
-
-    def check(self, report: Report, examiner: Examiner) -> None:
-        """Note what is wrong with it."""
-        notes = Notes(report, self.part, examiner)
-        if not require_folder(self.folder, self.root, notes):
-            return
-        names = list_files(self.folder)
-        notes.count(images=len(names))
-        if not names:
-            notes.error(
-                'no-images',
-                f'{self.folder} holds no picture',
-                f'put files there that end in {", ".join(IMAGE_EXTENSIONS)}',
-            )
-            return
-        check_count(
-            'image-count', 'pictures', len(names), self.expected, notes
-        )
-        measure(self.folder, names, notes)
 
 
 def check_count(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from convmae_mm.datasets.image_files import IMAGE_EXTENSIONS, walk_files
 
+from .exports import TRAINING_SPLITS, VALIDATION_SPLITS
 from .report import Notes
 
 ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar')
 # Arrays are pictures of any number of channels.
 PICTURES = (*IMAGE_EXTENSIONS, '.npy')
+
+
+# What the folder of a split is called, and words beside that.
+SPLITS = {
+    'train': {*TRAINING_SPLITS},
+    'val': {*VALIDATION_SPLITS},
+    'test': {'test', 'testing'},
+}
+FILLERS = {'', 'data', 'dataset', 'images', 'seg', 'set'}
 
 
 def list_files(
@@ -37,7 +48,8 @@ def require_folder(
     """Whether a folder is there; if not, say so and where it may be."""
     there = folder.is_dir()
     if not there:
-        problem = f'the folder {folder} does not exist'
+        where = '' if folder.is_absolute() else f' (= {folder.absolute()})'
+        problem = f'the folder {folder}{where} does not exist'
         if folder.exists():
             problem = f'{folder} is a file, no folder'
         notes.error(code, problem, how_to_place(folder, root))
@@ -80,3 +92,31 @@ def _archives(missing: Path, root: Path) -> list[Path]:
     """Packed files beside it, or at the root, that are named like it."""
     files = {x for y in (root, missing.parent) for x in y.glob('*')}
     return sorted(x for x in files if x.suffix.lower() in ARCHIVES)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the class folders, in the order of their numbers."""
+    return sorted(
+        x.name
+        for x in folder.iterdir()
+        if x.is_dir() and not x.name.startswith('.')
+    )
+
+
+def find_splits(folder: Path) -> dict[str, Path]:
+    """Folders such as ``train`` and ``test_set``, where they are no classes.
+
+    Returns:
+        Those of 'train', 'val' and 'test' that are there; none if only some
+        class is called so.
+    """
+    names = subfolders(folder)
+    found: dict[str, Path] = {}
+    for name in names:
+        words = set(re.split('[^a-z]+', name.lower())) - FILLERS
+        for split, called in SPLITS.items():
+            if len(words) == 1 and words <= called:
+                found.setdefault(split, folder / name)
+    if len(found) < len(names) and not (len(found) > 1 and 'train' in found):
+        return {}
+    return {x: found[x] for x in SPLITS if x in found}

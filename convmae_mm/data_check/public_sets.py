@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from convmae_mm.datasets.digit_scenes import CLASSES as DIGITS
 from convmae_mm.datasets.digit_scenes import MANIFEST
 
-from .class_folders import ClassFolders
 from .coco_classes import ExpectedClasses
-from .detection import DetectionSet
-from .examiner import Examiner
+from .parts import ClassFolders, DetectionSet, Part, SegmentationSet
 from .report import Notes, Report
-from .segmentation import SegmentationSet
 
 # COCO 2017: pictures and annotations of a split, as its authors count them.
 COCO_COUNTS = {'train2017': (118287, 860001), 'val2017': (5000, 36781)}
@@ -30,13 +27,6 @@ ADE20K_NUM_CLASSES = 150
 # ImageNet-1K of the ILSVRC 2012: pictures, and the least and most of a class.
 IMAGENET_COUNTS = {'train': (1281167, (732, 1300)), 'val': (50000, (50, 50))}
 IMAGENET_NUM_CLASSES = 1000
-
-
-class Part(Protocol):
-    """A part of a data set that can be checked by itself."""
-
-    def check(self, report: Report, examiner: Examiner) -> None:
-        """Note what is wrong with it."""
 
 
 def coco_parts(root: Path, report: Report) -> list[Part]:

@@ -1,13 +1,20 @@
-"""What a check of a data set has found."""
+"""What a check of a data set looks at, and what it has found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from .examiner import Examiner, Item, Result
+from rich import progress as bars
+from rich.console import Console
 
+from convmae_mm.errors import ConfigError
+
+Item = TypeVar('Item', bound=Hashable)
+Result = TypeVar('Result')
 Severity = Literal['error', 'warning']
 
 # Enough to recognise a pattern in file names, few enough for one line.
@@ -92,6 +99,66 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Examiner:
+    """Chooses which files to open and opens them.
+
+    Attributes:
+        sample: How many files of each part to open at most; None for all.
+        seed: Decides which ones.
+        workers: Threads; decoding releases the interpreter's lock.
+        progress: Show progress on the error stream.
+        decode: Decode pictures; otherwise only their headers are read.
+    """
+
+    sample: int | None = 500
+    seed: int = 0
+    workers: int = 4
+    progress: bool = True
+    decode: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what would open nothing."""
+        sample, workers = self.sample, self.workers
+        if sample is not None and sample < 1:
+            raise ConfigError(
+                f'{sample=} must be at least 1, or None for all files'
+            )
+        if workers < 1:
+            raise ConfigError(f'{workers=} must be at least 1')
+
+    def choose(self, items: Sequence[Item]) -> list[Item]:
+        """The items to look at, in their order; the same for every call."""
+        if self.sample is None or len(items) <= self.sample:
+            return list(items)
+        chosen = random.Random(self.seed).sample(
+            range(len(items)), self.sample
+        )
+        return [items[index] for index in sorted(chosen)]
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        description: str,
+    ) -> dict[Item, Result]:
+        """``function`` of each item, in their order."""
+        bar = bars.Progress(
+            '{task.description}',
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+            # The error stream: what goes to the other one may be JSON.
+            console=Console(stderr=True),
+            disable=not self.progress,
+        )
+        with bar, ThreadPoolExecutor(self.workers) as pool:
+            results = zip(items, pool.map(function, items), strict=True)
+            return dict(
+                bar.track(results, len(items), description=description)
+            )
+
+
+@dataclass(frozen=True)
 class Notes:
     """What is written about one part of a data set.
 
@@ -169,4 +236,4 @@ class Notes:
         self.report.examined.append(
             Examined(self.part, done, len(chosen), len(items))
         )
-        return dict(zip(chosen, found, strict=True))
+        return found

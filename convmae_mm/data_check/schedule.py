@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.registry import OPTIMIZERS
 
-from convmae_mm.registry import type_name
+from convmae_mm.registry import find_class, type_name
 
 from .leaf import Split
 from .report import Notes, Report
@@ -75,7 +75,7 @@ def check_schedule(
         )
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if isinstance(optimizer, Mapping):
-        _check_optimizer('optim_wrapper.optimizer', optimizer, notes)
+        _check_optimizer(optimizer, notes)
     if cfg.get('val_cfg') is not None and isinstance(length.stated, int):
         _check_validation(cfg['train_cfg'], length, notes)
     schedulers = cfg.get('param_scheduler') or []
@@ -87,13 +87,10 @@ def check_schedule(
             _check_scheduler(key, scheduler, length, notes)
 
 
-def _check_optimizer(
-    key: str, optimizer: Mapping[str, Any], notes: Notes
-) -> None:
+def _check_optimizer(optimizer: Mapping[str, Any], notes: Notes) -> None:
+    key = 'optim_wrapper.optimizer'
     kind = optimizer.get('type')
-    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-        unknown = isinstance(kind, str) and registry.get(kind) is None
-    if unknown:
+    if isinstance(kind, str) and find_class(OPTIMIZERS, kind) is None:
         near = get_close_matches(str(kind), OPTIMIZERS.module_dict, 1)
         notes.error(
             'optimizer-unknown',

@@ -6,23 +6,22 @@ A *leaf* is a data set without wrappers (RepeatDataset, ConcatDataset, ...).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope
 
-from convmae_mm.registry import type_name
+from convmae_mm.registry import find_class, type_name
 
 from .coco_leaf import is_plain_coco, read_coco
-from .examiner import Examiner
 from .json_files import uncollected
 from .label_maps import IGNORED
 from .leaf import Leaf, Split, refuse, transforms
 from .listed_leaf import read_listed
 from .loading import scores, scores_masks
-from .report import Notes, Report
+from .report import Examiner, Notes, Report
 
 
 def leaves(
@@ -163,16 +162,23 @@ def _check_palette(cfg: Mapping[str, Any], notes: Notes) -> bool:
     metainfo = cfg.get('metainfo') or {}
     classes, palette = metainfo.get('classes'), metainfo.get('palette')
     # names of palettes are mmdet's
-    if not palette or isinstance(palette, str):
-        return True
-    if not isinstance(classes, (list, tuple)):
+    if not isinstance(palette or '', (list, tuple)) or (
+        not isinstance(classes, (list, tuple))
+    ):
         return True
     # more colours than classes are refused by mmseg alone, but for some of
     # the classes that it knows
-    more = len(palette) > len(classes)
-    if len(palette) == len(classes) or (
-        more and (not _in_mmseg() or _are_some(classes, cfg))
-    ):
+    own = (
+        getattr(find_class(DATASETS, cfg.get('type')), 'METAINFO', None) or {}
+    )
+    scope = DefaultScope.get_current_instance()
+    more_will_do = (
+        scope is None
+        or scope.scope_name != 'mmseg'
+        or set(classes) <= set(own.get('classes') or ())
+    )
+    more = len(palette) - len(classes)
+    if not more or (more > 0 and more_will_do):
         return True
     notes.error(
         'palette-length',
@@ -183,29 +189,11 @@ def _check_palette(cfg: Mapping[str, Any], notes: Notes) -> bool:
     return False
 
 
-def _in_mmseg() -> bool:
-    scope = DefaultScope.get_current_instance()
-    return scope is not None and scope.scope_name == 'mmseg'
-
-
-def _class_of(cfg: Mapping[str, Any]) -> Any:
-    """The type of a data set; a name that no registry has gives None."""
-    kind = cfg.get('type')
-    with DATASETS.switch_scope_and_registry(None) as registry:
-        return registry.get(kind) if isinstance(kind, str) else kind
-
-
-def _are_some(classes: Sequence[str], cfg: Mapping[str, Any]) -> bool:
-    """Whether classes are among those that a data set has of its own."""
-    metainfo = getattr(_class_of(cfg), 'METAINFO', None) or {}
-    return set(classes) <= set(metainfo.get('classes') or ())
-
-
 def _can_be_listed(cfg: Mapping[str, Any]) -> bool:
     """Whether a data set is one of the libraries' kind, or says what it has.
 
     One that somebody wrote from nothing may have any form, and is left to
     the rehearsal. A name that no registry has is for the builder to refuse.
     """
-    found = _class_of(cfg)
+    found = find_class(DATASETS, cfg.get('type'))
     return not isinstance(found, type) or issubclass(found, BaseDataset)

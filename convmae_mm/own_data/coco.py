@@ -12,10 +12,9 @@ import numpy as np
 
 from convmae_mm.data_check.coco_file import check_coco, read_annotations
 from convmae_mm.data_check.coco_instances import MIN_SIDE
-from convmae_mm.data_check.examiner import Examiner
 from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.pictures import check_sizes, measure
-from convmae_mm.data_check.report import Notes, Report
+from convmae_mm.data_check.report import Examiner, Notes, Report
 from convmae_mm.errors import DataError
 from convmae_mm.files import existing_folder
 

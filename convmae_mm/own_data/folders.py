@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
-from convmae_mm.data_check.class_folders import find_splits, subfolders
 from convmae_mm.data_check.coco_classes import some
 from convmae_mm.data_check.exports import refuse_export
+from convmae_mm.data_check.label_maps import read_labels
+from convmae_mm.data_check.places import find_splits, subfolders
 from convmae_mm.datasets.image_files import endings, header_size
 from convmae_mm.errors import ConfigError, DataError
-from convmae_mm.files import regular_file
 
 from .pictures import list_pictures
 from .split import held_out
@@ -300,15 +299,9 @@ def _one_suffix(files: Sequence[Path], folder: Path) -> str:
 
 def _count_labels(file: Path, picture: Path) -> np.ndarray:
     try:
-        with Image.open(regular_file(file)) as image:
-            values = np.asarray(image)
-    except OSError as error:
+        values = read_labels(file)
+    except DataError as error:
         raise DataError(f'{file} is no label map: {error}') from error
-    if values.ndim != 2 or values.dtype.kind not in 'biu':
-        raise DataError(
-            f'{file} is no label map: {values.shape} {values.dtype} instead '
-            'of one whole number for each pixel'
-        )
     size = values.shape[::-1]
     shown = header_size(str(picture)) or size  # else it is told elsewhere
     if size != shown:

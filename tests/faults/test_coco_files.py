@@ -12,9 +12,8 @@ import pytest
 from fuzzing import WRONG_JSON, cases, mutate_often, refused
 from PIL import Image
 
-from convmae_mm.data_check import Examiner, Report
+from convmae_mm.data_check import DetectionSet, Examiner, Report
 from convmae_mm.data_check.coco_classes import ExpectedClasses
-from convmae_mm.data_check.detection import DetectionSet
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.own_data.coco import look_at_coco, match_classes, split_coco
 
