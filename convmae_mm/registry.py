@@ -8,7 +8,7 @@ the scope, and the node's ``locations`` when it looks a name up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config.utils import MODULE2PACKAGE
@@ -110,3 +110,25 @@ def find_class(root: Registry, kind: Any) -> Any:
     """
     with root.switch_scope_and_registry(None) as registry:
         return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def walk(part: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Everything in a tree of dicts and lists with its dotted key.
+
+    Args:
+        part: A config, or something in one; comes first.
+        key: Where it is.
+    """
+    yield key, part
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(part, Mapping):
+        items = list(part.items())
+    elif isinstance(part, (list, tuple)):
+        items = enumerate(part)
+    for name, value in items:
+        yield from walk(value, f'{key}.{name}' if key else str(name))
+
+
+def dicts(part: Any) -> Iterator[Any]:
+    """Every dict in a tree of dicts and lists, the outer ones first."""
+    return (x for _, x in walk(part) if isinstance(x, Mapping))

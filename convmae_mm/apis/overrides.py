@@ -6,7 +6,7 @@ import difflib
 import inspect
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import mmengine.registry
@@ -16,6 +16,7 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from convmae_mm.errors import ConfigError
+from convmae_mm.registry import walk
 
 # Keys that mmengine's runner reads from the config although they are none of
 # its arguments.
@@ -80,7 +81,7 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any]) -> None:
 def _refuse(cfg: Config, key: str) -> None:
     """Raise unless somebody's own code may read the key; then warn."""
     first = key.partition('.')[0]
-    settings = dict(_leaves(cfg._cfg_dict))
+    settings = dict(walk(cfg._cfg_dict))
     if first not in cfg:
         read = [x for x in settings if x.split('.')[0] in READ_KEYS]
         names = {x.split('.')[-1] for x in read} | READ_KEYS
@@ -200,19 +201,6 @@ def _comes_from(leaf: Any, value: Any) -> bool:
     if isinstance(value, (list, tuple)) and isinstance(leaf, (list, tuple)):
         return len(value) > 0 and list(leaf) == list(value)
     return type(leaf) is type(value) and leaf == value
-
-
-def _leaves(part: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Every setting with its dotted key, those of dicts and lists too."""
-    if key:
-        yield key, part
-    items: Any = ()
-    if isinstance(part, Mapping):
-        items = part.items()
-    elif isinstance(part, (list, tuple)):
-        items = enumerate(part)
-    for name, value in items:
-        yield from _leaves(value, f'{key}.{name}' if key else str(name))
 
 
 def _list(places: list[str]) -> str:

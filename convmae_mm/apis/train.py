@@ -6,7 +6,7 @@ import atexit
 import importlib.util
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from convmae_mm.engine.any_sizes import drop_single_pictures
 from convmae_mm.engine.cpu_amp_optim_wrapper import CpuAmpOptimWrapper
 from convmae_mm.errors import ConfigError
-from convmae_mm.registry import type_name
+from convmae_mm.registry import type_name, walk
 
 from .config import (
     build_runner,
@@ -242,7 +242,13 @@ def _check_sharding(cfg: Config) -> None:
 
 def _check_encoders(cfg: Config) -> None:
     """Say early, and with the way out, that the encoder is missing."""
-    for key, init_cfg in _pretrained_parts(cfg.model, 'model'):
+    for key, init_cfg in walk(cfg.model, 'model'):
+        if (
+            not isinstance(init_cfg, Mapping)
+            or init_cfg.get('type') not in LOADERS
+            or 'checkpoint' not in init_cfg
+        ):
+            continue
         try:
             existing_checkpoint(init_cfg['checkpoint'])
         except FileNotFoundError as error:
@@ -251,17 +257,3 @@ def _check_encoders(cfg: Config) -> None:
                 f'--cfg-options {key}.checkpoint=FILE, or start from scratch '
                 f'with --cfg-options {key}=None'
             ) from None
-
-
-def _pretrained_parts(
-    cfg: Any, key: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The ``init_cfg`` entries that load a file, with their dotted keys."""
-    if isinstance(cfg, Mapping):
-        if cfg.get('type') in LOADERS and 'checkpoint' in cfg:
-            yield key, cfg
-        for name, value in cfg.items():
-            yield from _pretrained_parts(value, f'{key}.{name}')
-    elif isinstance(cfg, (list, tuple)):
-        for index, value in enumerate(cfg):
-            yield from _pretrained_parts(value, f'{key}.{index}')

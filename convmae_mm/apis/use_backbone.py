@@ -14,7 +14,7 @@ from mmengine.config import Config, ConfigDict
 from convmae_mm.errors import ConfigError
 from convmae_mm.models.backbones.feature_info import FeatureInfo
 from convmae_mm.models.building import explaining
-from convmae_mm.registry import MODELS, scope_of, type_name
+from convmae_mm.registry import MODELS, dicts, scope_of, type_name
 from convmae_mm.variants import STRIDES, resolve_arch
 
 # What the encoder was pretrained with, RGB.
@@ -84,7 +84,7 @@ def use_backbone(
         )
     for model in found:
         _exchange(model, new, scope)
-    for owner in (changed, *_dicts(changed.model)):
+    for owner in (changed, *dicts(changed.model)):
         _prepare(owner.get('data_preprocessor'))
     changed.load_from = None
     return changed
@@ -92,22 +92,11 @@ def use_backbone(
 
 def _with_backbone(node: Any) -> Iterator[ConfigDict]:
     """The models in ``node`` whose backbone has a type."""
-    for part in _dicts(node):
+    for part in dicts(node):
         if isinstance(part.get('backbone'), dict) and part.backbone.get(
             'type'
         ):
             yield part
-
-
-def _dicts(node: Any) -> Iterator[Any]:
-    """Every dict in a tree of dicts and lists, the outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from _dicts(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _dicts(value)
 
 
 def _exchange(model: ConfigDict, new: dict[str, Any], scope: str) -> None:
@@ -225,7 +214,7 @@ def _readers(model: ConfigDict) -> list[Any]:
     """What reads the backbone's maps: the first neck, or else all heads."""
     neck = model.get('neck')
     first = neck[0] if isinstance(neck, list) else neck
-    if first and any('in_channels' in part for part in _dicts(first)):
+    if first and any('in_channels' in part for part in dicts(first)):
         return [first]
     names = 'decode_head auxiliary_head head bbox_head rpn_head'.split()
     names += ['panoptic_head', 'mask_head']
@@ -256,7 +245,7 @@ def _replace_channels(
     other parts of a head may be as wide by chance.
     """
     of = dict(zip(old, new, strict=True))
-    for part in _dicts(reader):
+    for part in dicts(reader):
         index = part.get('in_index')
         for key in [key for key in part if str(key).endswith('in_channels')]:
             value = part[key]

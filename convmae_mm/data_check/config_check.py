@@ -14,11 +14,7 @@ from convmae_mm.registry import scope_of
 
 from .heads import check_heads, find_heads, ignored_label
 from .leaf import Split
-from .loading import (
-    check_batches,
-    check_evaluator,
-    compare_splits,
-)
+from .loading import check_batches, check_evaluator, compare_splits
 from .report import Examiner, Notes, Report
 from .schedule import check_schedule
 from .splits import SplitReader
@@ -49,6 +45,7 @@ def check_config(
     report = Report(root=name, layout='config')
     _, world_size = place_among(cfg.get('launcher'))
     scope = scope_of(cfg)
+    train_loader = cfg.get('train_dataloader') or {}
     with DefaultScope.overwrite_default_scope(scope):
         heads = find_heads(cfg.get('model'))
         numbers = {x.num_classes for x in heads}
@@ -59,7 +56,7 @@ def check_config(
             ignored=ignored_label(
                 heads if scope == 'mmseg' else (),
                 report,
-                _own_ignored(cfg),
+                (train_loader.get('dataset') or {}).get('ignore_index'),
             ),
         )
         read: dict[str, Split] = {}
@@ -89,10 +86,3 @@ def check_config(
             if cfg.get('train_cfg'):
                 check_schedule(cfg, train, world_size, report)
     return report
-
-
-def _own_ignored(cfg: Any) -> int | None:
-    """The label that the training data are said to ignore."""
-    data = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    label = data.get('ignore_index')
-    return label if isinstance(label, int) else None

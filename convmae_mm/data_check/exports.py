@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from convmae_mm.errors import DataError
@@ -38,11 +37,8 @@ def how_to_read(place: Path) -> str | None:
         return _advice(place, 'is of YOLO', 'yolo', place)
     if not place.is_dir():
         return None
-    for reads in (_coco, _yolo, _voc, _labelme):
-        advice = reads(place)
-        if advice is not None:
-            return advice
-    return None
+    found = (reads(place) for reads in (_coco, _yolo, _voc, _labelme))
+    return next(filter(None, found), None)
 
 
 def _advice(place: Path, what: str, kind: str, source: Path) -> str:
@@ -75,7 +71,7 @@ def _yolo(folder: Path) -> str | None:
         if 'names' in text and YOLO_KEYS.search(text):
             return _advice(folder, 'is in the form of YOLO', 'yolo', file)
     labels = folder / 'labels'
-    if labels.is_dir() and _has(labels.glob('**/*.txt')):
+    if any(labels.glob('**/*.txt')):
         return (
             f'{folder} has labels in the form of YOLO, and no data.yaml: '
             'write one (path, train, val, names), then convmae-mm data '
@@ -96,19 +92,13 @@ def _voc(folder: Path) -> str | None:
 
 
 def _labelme(folder: Path) -> str | None:
-    for file in sorted(folder.glob('*.json'))[:1]:
-        head = _head(file)
-        if all(sign in head for sign in LABELME_SIGNS):
-            return _advice(
-                folder, 'is in the form of labelme', 'labelme', folder
-            )
-    return None
+    first = sorted(folder.glob('*.json'))[:1]
+    if not all(sign in _head(x) for x in first for sign in LABELME_SIGNS):
+        return None
+    what = 'is in the form of labelme'
+    return _advice(folder, what, 'labelme', folder) if first else None
 
 
 def _head(file: Path) -> bytes:
     with file.open('rb') as opened:
         return opened.read(1 << 20)
-
-
-def _has(files: Iterable[Path]) -> bool:
-    return any(True for _ in files)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mmengine.registry import MODELS
 
-from convmae_mm.registry import find_class
+from convmae_mm.registry import find_class, walk
 
 from .label_maps import IGNORED
 from .report import Notes, Report
@@ -43,23 +43,14 @@ class Head:
         return not self.key.endswith('data_preprocessor')
 
 
-def dicts(cfg: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """All dicts of a config with their dotted keys."""
-    if isinstance(cfg, Mapping):
-        yield key, cfg
-        for name, value in cfg.items():
-            yield from dicts(value, f'{key}.{name}')
-    elif isinstance(cfg, (list, tuple)):
-        for index, value in enumerate(cfg):
-            yield from dicts(value, f'{key}.{index}')
-
-
 def find_heads(model: Any) -> list[Head]:
     """Every part of a model that counts the classes of the data set."""
     heads = []
-    for key, cfg in dicts(model, 'model'):
+    for key, cfg in walk(model, 'model'):
         names = [x for x in key.split('.') if not x.isdigit()]
-        if any(word in name for name in names for word in OTHER_HEADS):
+        if not isinstance(cfg, Mapping) or any(
+            word in name for name in names for word in OTHER_HEADS
+        ):
             continue
         number = cfg.get('num_classes')
         if number is None and names[-1].endswith('head') and 'type' in cfg:
@@ -82,7 +73,7 @@ def _default(kind: Any) -> int | None:
 
 
 def ignored_label(
-    heads: Sequence[Head], report: Report, wanted: int | None = None
+    heads: Sequence[Head], report: Report, wanted: Any = None
 ) -> int:
     """The label that heads for label maps ignore; notes contradictions.
 
@@ -169,12 +160,15 @@ def _background(wrong: Sequence[Head], number: int, scope: str | None) -> str:
 def _check_weights(head: Head, notes: Notes) -> None:
     """One weight for each class; softmax in mmdet has a background too."""
     allowed = (head.num_classes, head.num_classes + 1)
-    for key, loss in dicts(head.cfg, head.key):
-        weights = loss.get('class_weight')
-        if isinstance(weights, (list, tuple)) and len(weights) not in allowed:
+    for key, weights in walk(head.cfg, head.key):
+        if (
+            key.endswith('.class_weight')
+            and isinstance(weights, (list, tuple))
+            and len(weights) not in allowed
+        ):
             notes.error(
                 'class-weight',
-                f'{key}.class_weight has {len(weights)} numbers for '
-                f'{head.num_classes} classes',
-                f'give each class one, or set {key}.class_weight=None',
+                f'{key} has {len(weights)} numbers for {head.num_classes} '
+                'classes',
+                f'give each class one, or set {key}=None',
             )

@@ -110,13 +110,6 @@ class LabelRules:
         label = self.label(value)
         return label == self.ignored or label < (self.num_classes or IGNORED)
 
-    @property
-    def span(self) -> str:
-        """The values that are classes, in words."""
-        zero = self.zero_is_unlabelled
-        last = (self.num_classes or IGNORED) - 1 + zero
-        return f'0 to {last}{" (0: unlabelled)" if zero else ""}'
-
     def describe(self, labels: Iterable[int]) -> list[str]:
         """Labels with the names of their classes."""
         return [
@@ -187,6 +180,9 @@ def _check_values(
         'give the classes labels of 0 to 254',
         wide,
     )
+    zero = rules.zero_is_unlabelled
+    last = (rules.num_classes or IGNORED) - 1 + zero
+    unlabelled = ' (0: unlabelled)' if zero else ''
     background = (
         ': a class and its background are two: write 0 and 1, name both in '
         'metainfo.classes, and set num_classes=2'
@@ -194,7 +190,7 @@ def _check_values(
     notes.error(
         'label-map-value',
         f'{{count}} of {len(maps):,} label maps hold labels outside '
-        f'{rules.span}, and not {rules.ignored}, which is ignored',
+        f'0 to {last}{unlabelled}, and not {rules.ignored}, which is ignored',
         'map the labels to this range, or correct num_classes; a training '
         f'would fail at the loss{background * (rules.num_classes == 1)}',
         wrong,

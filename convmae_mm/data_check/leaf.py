@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.registry import TRANSFORMS
 
-from convmae_mm.registry import type_name
+from convmae_mm.registry import dicts, type_name
 
 from .label_maps import IGNORED
 from .pictures import Load, measure, note_missing
@@ -125,13 +125,7 @@ def not_there(paths: Sequence[str]) -> list[str]:
 
 def transforms(pipeline: Any) -> Iterator[Mapping[str, Any]]:
     """The transforms of a pipeline, also those inside others."""
-    if isinstance(pipeline, Mapping):
-        if 'type' in pipeline:
-            yield pipeline
-        pipeline = list(pipeline.values())
-    if isinstance(pipeline, (list, tuple)):
-        for value in pipeline:
-            yield from transforms(value)
+    return (x for x in dicts(pipeline) if 'type' in x)
 
 
 def _loader(cfg: Mapping[str, Any]) -> Load | None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convmae_mm.registry import type_name
+from convmae_mm.registry import dicts, type_name
 
 from .coco_file import read_annotations
-from .heads import Head, dicts
+from .heads import Head
 from .label_maps import IGNORED
 from .leaf import Split
 from .report import Notes
@@ -19,7 +19,7 @@ from .report import Notes
 
 def evaluators(cfg: Any) -> Iterator[Mapping[str, Any]]:
     """The metrics of an evaluator's config."""
-    return (part for _, part in dicts(cfg, 'evaluator') if 'type' in part)
+    return (part for part in dicts(cfg) if 'type' in part)
 
 
 def scores(cfg: Any) -> bool:

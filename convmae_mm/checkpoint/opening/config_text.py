@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine import registry as mmengine_registry
@@ -23,6 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from convmae_mm.errors import CheckpointError
+from convmae_mm.registry import dicts
 
 # Where the modules named in a config of ours come from.
 TRUSTED = (
@@ -87,7 +87,7 @@ def check_parts(cfg: Config) -> None:
         CheckpointError: Naming what is no model, transform, hook and so on.
     """
     content = cfg.to_dict()
-    scopes = {entries.get('_scope_') for entries in _dicts(content)}
+    scopes = {entries.get('_scope_') for entries in dicts(content)}
     scopes.add(content.get('default_scope'))
     foreign = sorted(map(str, scopes - {*SCOPES, None}))
     foreign += sorted(x for x in _types(content) if not _is_part(x))
@@ -177,20 +177,10 @@ def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:
     )
 
 
-def _dicts(part: Any) -> Iterator[dict]:
-    """All dicts anywhere in a config."""
-    if isinstance(part, dict):
-        yield part
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for value in part:
-            yield from _dicts(value)
-
-
 def _types(part: Any) -> set[str]:
     """What a config asks to build or to import."""
     found = set()
-    for entries in _dicts(part):
+    for entries in dicts(part):
         if isinstance(entries.get('type'), str):
             found.add(entries['type'])
         if entries.get('custom_imports'):
