@@ -22,7 +22,7 @@ from .networks.encoder_rules import BACKBONE, WINDOW_TABLE
 from .networks.reader import shapes_of
 from .networks.rules import Shape
 from .opening.foreign import check_is_convmae
-from .whole import WholeNetwork
+from .whole import WholeNetwork, whole_names
 
 FIRST_CONVOLUTION = 'patch_embed1.proj.weight'
 LEAST_SHARE = 0.99  # of the tensors that every encoder has
@@ -88,12 +88,7 @@ def initialise_backbone(
             or less than 99 % of what every encoder has found a value.
         CheckpointError: If the file is for another mode.
     """
-    whole = _our_names(weights)
-    given = {
-        name.removeprefix(BACKBONE): tensor
-        for name, tensor in whole.items()
-        if name.startswith(BACKBONE)
-    }
+    given, others = _encoder_and_others(weights)
     if not uses_our_names(weights):
         _check_position_grid(backbone, given)
     shapes = {name: tuple(x.shape) for name, x in given.items()}
@@ -107,7 +102,6 @@ def initialise_backbone(
         channels = expected[FIRST_CONVOLUTION][1]
         state[FIRST_CONVOLUTION] = _inflate(given[FIRST_CONVOLUTION], channels)
     absent = [name for name in expected if name not in state]
-    parts = [x.partition('.')[0] for x in whole if not x.startswith(BACKBONE)]
     report = InitialisationReport(
         loaded=tuple(loaded),
         resized=tuple(x for x in changes if x.name != FIRST_CONVOLUTION),
@@ -115,7 +109,7 @@ def initialise_backbone(
         new=tuple(name for name in absent if addition(name)),
         missing=tuple(name for name in absent if not addition(name)),
         unexpected=tuple(name for name in given if name not in state),
-        unused=dict(Counter(parts)),
+        unused=dict(Counter(x.partition('.')[0] for x in others)),
     )
     _check_share(report, expected)
     backbone.load_state_dict(state, strict=False)
@@ -141,11 +135,7 @@ def initialise_model(
     Raises:
         As :func:`initialise_backbone`.
     """
-    others = {
-        name: tensor
-        for name, tensor in _our_names(weights).items()
-        if not name.startswith(BACKBONE)
-    }
+    _, others = _encoder_and_others(weights)
     expected = {
         name: tensor
         for name, tensor in model.state_dict(keep_vars=True).items()
@@ -187,14 +177,18 @@ def initialise_model(
     )
 
 
-def _our_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Any ConvMAE network under our names, the encoder's with prefix."""
+def _encoder_and_others(
+    weights: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Any ConvMAE network under our names, the encoder's without prefix."""
     check_is_convmae(weights)
-    if not uses_our_names(weights):
-        return WholeNetwork(weights).to_ours()
-    if any(name.startswith(BACKBONE) for name in weights):
-        return dict(weights)
-    return {f'{BACKBONE}{name}': tensor for name, tensor in weights.items()}
+    if uses_our_names(weights):
+        whole = whole_names(weights)
+    else:
+        whole = WholeNetwork(weights).to_ours()
+    given = [x for x in whole if x.startswith(BACKBONE)]
+    encoder = {x.removeprefix(BACKBONE): whole.pop(x) for x in given}
+    return encoder, whole
 
 
 def _sort_by_fit(

@@ -295,14 +295,18 @@ def find_whole(state_dict: Mapping[str, Tensor]) -> WholeNetwork:
     """
     if not uses_our_names(state_dict):
         return WholeNetwork(state_dict)
-    ours = dict(state_dict)
-    if not any(name.startswith(BACKBONE) for name in ours):
-        ours = {f'{BACKBONE}{name}': x for name, x in ours.items()}
+    ours = whole_names(state_dict)
     try:
         return WholeNetwork.from_ours(ours)
     except UnmatchedTensorsError:
         encoder = {x: ours[x] for x in ours if x.startswith(BACKBONE)}
         return WholeNetwork.from_ours(encoder, network_named('backbone'))
+
+
+def whole_names(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our names as in a whole network, of an encoder alone too."""
+    alone = not any(name.startswith(BACKBONE) for name in ours)
+    return {f'{BACKBONE * alone}{name}': x for name, x in ours.items()}
 
 
 def find_variant(names: Iterable[str]) -> str:

@@ -162,15 +162,14 @@ def _check_palette(cfg: Mapping[str, Any], notes: Notes) -> bool:
     metainfo = cfg.get('metainfo') or {}
     classes, palette = metainfo.get('classes'), metainfo.get('palette')
     # names of palettes are mmdet's
-    if not isinstance(palette or '', (list, tuple)) or (
-        not isinstance(classes, (list, tuple))
-    ):
+    if not palette or isinstance(palette, str):
+        return True
+    if not isinstance(classes, (list, tuple)):
         return True
     # more colours than classes are refused by mmseg alone, but for some of
     # the classes that it knows
-    own = (
-        getattr(find_class(DATASETS, cfg.get('type')), 'METAINFO', None) or {}
-    )
+    dataset = find_class(DATASETS, cfg.get('type'))
+    own = getattr(dataset, 'METAINFO', None) or {}
     scope = DefaultScope.get_current_instance()
     more_will_do = (
         scope is None

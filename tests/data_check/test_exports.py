@@ -62,12 +62,13 @@ def test_every_command_names_the_one_that_converts(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     root, out = tmp_path / 'set', tmp_path / 'labels.json'
+    cfg = tmp_path / 'detector.py'
     root.mkdir()
     KINDS[kind](root)
     commands = [
         ['data', 'check', root],
         ['run', '--coco', root, '--images', root],
-        ['new', 'detector', '--coco', root, '--images', root, '--out', out],
+        ['new', 'detector', '--coco', root, '--images', root, '--out', cfg],
         ['run', '--folders', root],
     ]
     said = set()
