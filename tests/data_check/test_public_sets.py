@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked_configs import SIZE, picture
 from PIL import Image
 
 from convmae_mm.data_check import (
@@ -22,18 +23,13 @@ from convmae_mm.data_check import (
 QUIET = Examiner(progress=False)
 
 
-def picture(path: Path, size: tuple[int, int] = (20, 10)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new('RGB', size, (9, 99, 199)).save(path)
-
-
 def make_coco(root: Path) -> None:
     """One picture a split, each with all 80 classes."""
     from mmdet.datasets import CocoDataset
 
     for split in public_sets.COCO_COUNTS:
         picture(root / split / '000000000139.jpg')
-        image = dict(id=139, file_name='000000000139.jpg', width=20, height=10)
+        image = dict(id=139, file_name='000000000139.jpg', width=48, height=32)
         names = CocoDataset.METAINFO['classes']
         pairs = zip(public_sets.COCO_IDS, names, strict=True)
         categories = [dict(id=i, name=name) for i, name in pairs]
@@ -65,7 +61,7 @@ def make_coco(root: Path) -> None:
 def make_ade20k(root: Path) -> None:
     for split in public_sets.ADE20K_COUNTS:
         picture(root / 'images' / split / 'ADE_1.jpg')
-        labels = np.arange(200, dtype=np.uint8).reshape(10, 20) % 151
+        labels = np.resize(np.arange(151, dtype=np.uint8), (32, 48))
         file = root / 'annotations' / split / 'ADE_1.png'
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(labels).save(file)
@@ -208,10 +204,10 @@ def test_sizes_are_those_a_training_sees(tmp_path, monkeypatch):
     file = tmp_path / 'train2017' / '000000000139.jpg'
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
-    Image.new('RGB', (20, 10)).save(file, exif=exif)
+    Image.new('RGB', SIZE).save(file, exif=exif)
     (fault,) = check_data(tmp_path, examiner=QUIET).faults
     assert fault.code == 'image-size'
-    assert '10 x 20, annotations: 20 x 10' in fault.examples[0]
+    assert '32 x 48, annotations: 48 x 32' in fault.examples[0]
 
 
 def test_other_class_folders_are_checked_by_their_own_counts(tmp_path):
