@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     from convmae_mm.data_check.exports import refuse_export
     from convmae_mm.errors import DataError
     from convmae_mm.own_data.coco import CocoSet, read_coco, split_coco
+    from convmae_mm.predict.writers import write_text
 
     file = args.annotations
     if file.is_dir():
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         args.seed,
     )
     for part in parts:
+        write_text(part.file, part.text)
         print(
             f'{part.file}: {len(part.content["images"])} pictures, '
             f'{len(part.content["annotations"])} objects'

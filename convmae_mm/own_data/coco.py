@@ -36,6 +36,11 @@ class CocoSet:
     content: dict[str, Any]
 
     @property
+    def text(self) -> str:
+        """Of the file."""
+        return json.dumps(self.content)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names in the file's order, which is how mmdet numbers labels."""
         return tuple(x['name'] for x in self.content['categories'])
@@ -174,7 +179,7 @@ def _refuse_errors(notes: Notes) -> None:
 def split_coco(
     whole: CocoSet, train: Path, val: Path, seed: int = 0
 ) -> tuple[CocoSet, CocoSet]:
-    """Write two files that share no picture.
+    """Two sets that share no picture, to be written as these files.
 
     Raises:
         DataError: If there is one picture only.
@@ -199,7 +204,6 @@ def split_coco(
                 if (x['image_id'] in held_ids) == is_val
             ],
         )
-        _write(file, content)
         parts.append(CocoSet(file, whole.images, content))
     return parts[0], parts[1]
 
@@ -208,7 +212,7 @@ def match_classes(val: CocoSet, train: CocoSet, copy: Path) -> CocoSet:
     """The validation set with the training set's classes in their order.
 
     mmdet numbers the labels of each file by that file's own order, so that a
-    file in another order, or without some classes, is copied.
+    file in another order, or without some classes, is to be copied.
 
     Raises:
         DataError: If it has a class that the training set lacks.
@@ -238,10 +242,4 @@ def match_classes(val: CocoSet, train: CocoSet, copy: Path) -> CocoSet:
             for x in val.content['annotations']
         ],
     )
-    _write(copy, content)
     return CocoSet(copy, val.images, content)
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content), encoding='utf-8')

@@ -28,6 +28,8 @@ from .folders import (
 from .machine import Machine
 from .pictures import list_pictures, look_at_pictures, tell_left_out
 
+Texts = dict[Path, str]  # by the file that is to hold each
+
 
 class Data(Protocol):
     """Data for one task."""
@@ -51,8 +53,8 @@ class Data(Protocol):
         machine: Machine,
         wishes: Wishes,
         encoder: Encoder | None,
-    ) -> str:
-        """The text of a config; writes the lists of its splits beside it."""
+    ) -> Texts:
+        """The texts of a config, which comes first, and of its lists."""
         ...
 
 
@@ -76,9 +78,11 @@ class Pictures:
         machine: Machine,
         wishes: Wishes,
         encoder: Encoder | None,
-    ) -> str:
+    ) -> Texts:
         facts = look_at_pictures(list_pictures(self.pictures))
-        return encoder_config(self.pictures, facts, machine, wishes, encoder)
+        return {
+            out: encoder_config(self.pictures, facts, machine, wishes, encoder)
+        }
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Boxes:
         machine: Machine,
         wishes: Wishes,
         encoder: Encoder | None,
-    ) -> str:
+    ) -> Texts:
         train, val = self._found
         if val is None:
             train, val = split_coco(
@@ -130,7 +134,10 @@ class Boxes:
             )
         val = match_classes(val, train, _beside(out, '_val.json'))
         facts = look_at_pictures(train.pictures)
-        return detector_config(train, val, facts, machine, wishes, encoder)
+        text = detector_config(train, val, facts, machine, wishes, encoder)
+        given = (self.coco, self.coco_val)
+        lists = {x.file: x.text for x in (train, val) if x.file not in given}
+        return {out: text, **lists}
 
 
 @dataclass(frozen=True)
@@ -190,17 +197,17 @@ class Maps:
         machine: Machine,
         wishes: Wishes,
         encoder: Encoder | None,
-    ) -> str:
+    ) -> Texts:
         train, val, labels = self._found
         if val is None:
             train, val = train.split(wishes.seed)
         lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
-        train.write(lists[0])
-        val.write(lists[1])
         facts = look_at_pictures(train.pictures)
-        return segmentor_config(
+        text = segmentor_config(
             train, val, lists, labels, facts, machine, wishes, encoder
         )
+        texts = text, train.list_names(), val.list_names()
+        return dict(zip((out, *lists), texts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -244,19 +251,19 @@ class ClassFolders:
         machine: Machine,
         wishes: Wishes,
         encoder: Encoder | None,
-    ) -> str:
+    ) -> Texts:
         train, val = self._found
         if val is None:
             train, val = train.split(wishes.seed)
         names = sorted({str(x) for found in train.classes for x in found})
         numbers = {name: i for i, name in enumerate(names)}
         lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
-        train.write(lists[0], numbers)
-        val.write(lists[1], numbers)
         facts = look_at_pictures(train.pictures)
-        return classifier_config(
+        text = classifier_config(
             train, val, lists, facts, machine, wishes, encoder
         )
+        texts = text, train.list_names(numbers), val.list_names(numbers)
+        return dict(zip((out, *lists), texts, strict=True))
 
 
 KINDS: tuple[Any, ...] = (Pictures, Boxes, Maps, ClassFolders)

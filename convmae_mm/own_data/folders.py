@@ -81,16 +81,15 @@ class FolderSet:
         rest = sorted(set(range(len(self.names))) - set(held))
         return self.take(rest), self.take(held)
 
-    def write(self, file: Path, numbers: dict[str, int] | None = None) -> None:
-        """Write the list, with the number of the class behind each name."""
+    def list_names(self, numbers: dict[str, int] | None = None) -> str:
+        """The list, with the number of the class behind each name."""
         lines = list(self.names)
         if numbers is not None:
             lines = [
                 f'{name} {numbers[str(next(iter(classes)))]}'
                 for name, classes in zip(lines, self.classes, strict=True)
             ]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+        return '\n'.join(lines) + '\n'
 
 
 @dataclass(frozen=True)

@@ -91,15 +91,16 @@ def write_config(
                 f'{wishes.arch!r}: give --arch {weights.arch or "..."}'
             )
     command = shlex.join(new_command(data, out, wishes, encoder))
-    text = data.config(
+    texts = data.config(
         out, this_machine(), replace(wishes, command=command), weights
     )
-    if out.exists() and out.read_text(encoding='utf-8') != text:
+    if out.exists() and out.read_text(encoding='utf-8') != texts[out]:
         raise ConfigError(
             f'{out} exists already and differs: choose another --out, or '
             'remove it'
         )
-    write_whole(out, text.encode())
+    for file, text in reversed(texts.items()):  # the config when all is there
+        write_whole(file, text.encode())
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def maps(root: Path) -> Data:
 def folders(root: Path) -> Data:
     found = write_class_folders(root)
     return ClassFolders(found, found)
+
+
+NO_VAL: dict[Callable, dict[str, None]] = {
+    boxes: {'coco_val': None},
+    maps: {'val_images': None, 'val_labels': None},
+    folders: {'val_folders': None},
+}
 
 
 @pytest.mark.parametrize('make', [boxes, maps, folders])
@@ -183,6 +191,21 @@ def test_a_config_that_train_could_not_read_is_not_written(
     file, images = write_coco(tmp_path)
     with pytest.raises(ConfigError, match=r'must end in \.py'):
         write_config(Boxes(file, images), tmp_path / 'a.txt', Wishes())
+
+
+@pytest.mark.parametrize('make', [boxes, maps, folders])
+def test_a_refused_config_leaves_the_lists_of_the_old_one(
+    make: Callable[[Path], Data], tmp_path: Path
+) -> None:
+    out = tmp_path / 'config.py'
+    data = replace(make(tmp_path), **NO_VAL[make])
+    write_config(data, out, Wishes())
+    before = {x: x.read_bytes() for x in tmp_path.glob('config*')}
+    assert len(before) == 3
+    write_config(data, out, Wishes())
+    with pytest.raises(ConfigError, match='exists already and differs'):
+        write_config(data, out, Wishes(seed=1))
+    assert {x: x.read_bytes() for x in tmp_path.glob('config*')} == before
 
 
 @pytest.mark.parametrize(
