@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -31,9 +32,11 @@ def tell_training(runner: Runner, seconds: float) -> None:
     except FileNotFoundError:
         pass  # a config may leave them out
     lines.append(f'Log: {folder / Path(runner.log_dir).name}')
-    lines.append(f'Next: convmae-mm report {folder}')
+    lines.append(f'Next: convmae-mm report {quote(str(folder))}')
     if runner.cfg.get('test_cfg') is None:
-        lines.append(f'or: convmae-mm new detector --encoder {folder} ...')
+        lines.append(
+            f'or: convmae-mm new detector --encoder {quote(str(folder))} ...'
+        )
     print('\n'.join(lines), flush=True)
 
 
@@ -55,7 +58,7 @@ def tell_test(
     lines.append(
         f'Log: {Path(runner.cfg.work_dir, Path(runner.log_dir).name)}'
     )
-    lines.append(f'Next: convmae-mm report {runner.cfg.load_from}')
+    lines.append(f'Next: convmae-mm report {quote(str(runner.cfg.load_from))}')
     print('\n'.join(lines), flush=True)
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+from shlex import quote
 
 KINDS = ('yolo', 'voc', 'labelme')
 
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f'{len(pictures)} pictures, {bare} of them without objects, '
         f'{len(objects)} objects of {names}: {args.out}\n'
-        f'Next: convmae-mm run --coco {args.out} --images {images}'
+        f'Next: convmae-mm run --coco {quote(str(args.out))} '
+        f'--images {quote(str(images))}'
     )
     return 0

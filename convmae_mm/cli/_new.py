@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 ARCHS = ('tiny', 'small', 'base')
 
@@ -44,7 +45,9 @@ def run_task(args: argparse.Namespace, task: str) -> int:
     check_places(args.out, args.encoder)
     data.check()
     write_config(data, args.out, wishes, args.encoder)
-    print(f'{args.out} is written; now: convmae-mm train {args.out}')
+    print(
+        f'{args.out} is written; now: convmae-mm train {quote(str(args.out))}'
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from convmae_mm.errors import DataError
@@ -42,10 +43,8 @@ def how_to_read(place: Path) -> str | None:
 
 
 def _advice(place: Path, what: str, kind: str, source: Path) -> str:
-    return (
-        f'{place} {what}: convmae-mm data convert {kind} {source} makes a '
-        'COCO file of it'
-    )
+    command = ['convmae-mm', 'data', 'convert', kind, str(source)]
+    return f'{place} {what}: {shlex.join(command)} makes a COCO file of it'
 
 
 def _coco(folder: Path) -> str | None:
@@ -55,13 +54,14 @@ def _coco(folder: Path) -> str | None:
     if not found and not (folder / ROBOFLOW_COCO).is_file():
         return None
     train = folder / found[0] if found else folder
-    options = f'--coco {train / ROBOFLOW_COCO} --images {train}'
+    options = ['--coco', train / ROBOFLOW_COCO, '--images', train]
     for val in (folder / x for x in found if x in VALIDATION_SPLITS):
         if val != train:
-            options += f' --coco-val {val / ROBOFLOW_COCO} --val-images {val}'
+            options += ['--coco-val', val / ROBOFLOW_COCO]
+            options += ['--val-images', val]
     return (
         f'{folder} is an export of Roboflow in COCO form: convmae-mm run '
-        f'{options} trains on it'
+        f'{shlex.join(map(str, options))} trains on it'
     )
 
 

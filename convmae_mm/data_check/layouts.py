@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convmae_mm.datasets.digit_scenes import MANIFEST
+from convmae_mm.datasets.image_files import find_in_folder, walk_files
 from convmae_mm.errors import ConfigError, DataError
 
 from . import public_sets as known
 from .exports import refuse_export
 from .parts import ClassFolders, Part, PictureFolder
-from .places import PICTURES, find_splits, subfolders
+from .places import PICTURES, ROLES, find_splits, subfolders, words_of
 from .report import Examiner, Report
 
 OWN_LAYOUT = 'own'
@@ -51,13 +52,6 @@ LAYOUTS: dict[str, Callable[[Path, Report], list[Part]]] = {
 }
 
 _SYNSET = re.compile(r'n\d{8}(\.tar)?$')
-# Words in names of folders that are no classes.
-_ROLES = set(
-    'images image img imgs pictures picture photos jpegimages frames '
-    'annotations annotation labels label masks mask maps map gt '
-    'segmentation segmentations train training val valid validation test '
-    'testing'.split()
-)
 # What a public set has and no other does; one of them will do.
 _SIGNS: dict[str, tuple[str, ...]] = {
     'digit-scenes': (MANIFEST, 'label_maps', '.incomplete'),
@@ -127,6 +121,8 @@ def recognise(root: Path) -> str:
     splits = [x for name, x in find_splits(root).items() if name != 'test']
     if all(map(_are_classes, splits or [root])):
         return 'class-folders'
+    if any(True for _ in walk_files(root)):
+        find_in_folder(root, PICTURES)  # says so if none is a picture
     names = sorted(x.name for x in root.iterdir())
     seen = ', '.join(names[:8]) or 'nothing'
     inside = [x for x in root.iterdir() if x.is_dir() and _recognise(x)]
@@ -161,7 +157,7 @@ def _are_classes(folder: Path) -> bool:
     inside = [x for x in folder.iterdir() if not x.name.startswith('.')]
     return len(inside) > 1 and all(
         x.is_dir()
-        and _ROLES.isdisjoint(re.split(r'[^a-z]+', x.name.lower()))
+        and ROLES.isdisjoint(words_of(x.name))
         and any(y.suffix.lower() in PICTURES for y in x.iterdir())
         for x in inside
     )

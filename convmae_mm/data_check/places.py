@@ -23,6 +23,12 @@ SPLITS = {
     'test': {'test', 'testing'},
 }
 FILLERS = {'', 'data', 'dataset', 'images', 'seg', 'set'}
+# Words in names of folders that are no classes.
+ROLES = set(
+    'images image img imgs pictures picture photos jpegimages frames '
+    'annotations annotation label labels mask masks maps map gt '
+    'segmentation segmentations'.split()
+).union(*SPLITS.values())
 
 
 def list_files(
@@ -103,6 +109,11 @@ def subfolders(folder: Path) -> list[str]:
     )
 
 
+def words_of(name: str) -> set[str]:
+    """Those in the name of a folder, in lower case."""
+    return set(re.split('[^a-z]+', name.lower()))
+
+
 def find_splits(folder: Path) -> dict[str, Path]:
     """Folders such as ``train`` and ``test_set``, where they are no classes.
 
@@ -113,7 +124,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
     names = subfolders(folder)
     found: dict[str, Path] = {}
     for name in names:
-        words = set(re.split('[^a-z]+', name.lower())) - FILLERS
+        words = words_of(name) - FILLERS
         for split, called in SPLITS.items():
             if len(words) == 1 and words <= called:
                 found.setdefault(split, folder / name)

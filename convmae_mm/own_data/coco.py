@@ -14,10 +14,10 @@ from convmae_mm.data_check.coco_file import check_coco, read_annotations
 from convmae_mm.data_check.coco_instances import MIN_SIDE
 from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.pictures import check_sizes, measure
-from convmae_mm.data_check.report import Examiner, Notes, Report
 from convmae_mm.errors import DataError
 from convmae_mm.files import existing_folder
 
+from .pictures import notes_of, refuse_errors
 from .split import held_out
 
 
@@ -128,13 +128,13 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
             f'not there, such as {missing[0]}: name the folder that file_name '
             'is relative to'
         )
-    notes = _notes(file)
+    notes = notes_of(file)
     stated = {
         x['file_name']: (x['width'], x['height'])
         for x in found.content['images']
     }
     check_sizes(stated, measure(images, list(stated), notes), notes)
-    _refuse_errors(notes)
+    refuse_errors(notes)
     return found
 
 
@@ -148,7 +148,7 @@ def read_coco(file: Path, images: Path) -> dict[str, Any]:
     Raises:
         DataError: For what would stop a training, or spoil it.
     """
-    notes = _notes(file)
+    notes = notes_of(file)
     data = read_annotations(file, file.parent, notes)
     if data is not None:
         annotations = data.get('annotations') if isinstance(data, dict) else ()
@@ -156,24 +156,9 @@ def read_coco(file: Path, images: Path) -> dict[str, Any]:
             isinstance(x, dict) and x.get('segmentation') for x in annotations
         )
         check_coco(data, notes, with_masks=with_masks, pictures=images)
-    _refuse_errors(notes)
+    refuse_errors(notes)
     content: dict[str, Any] = data
     return content
-
-
-def _notes(file: Path) -> Notes:
-    report = Report(root=str(file.parent), layout='coco')
-    return Notes(report, str(file), Examiner(progress=False, decode=False))
-
-
-def _refuse_errors(notes: Notes) -> None:
-    wrong = [x for x in notes.report.faults if x.severity == 'error']
-    if wrong:
-        more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)
-        raise DataError(
-            f'{wrong[0].line}{more}; convmae-mm data check names all that is '
-            'wrong'
-        )
 
 
 def split_coco(

@@ -26,7 +26,12 @@ from .folders import (
     look_at_label_maps,
 )
 from .machine import Machine
-from .pictures import list_pictures, look_at_pictures, tell_left_out
+from .pictures import (
+    list_pictures,
+    look_at_pictures,
+    refuse_damaged,
+    tell_left_out,
+)
 
 Texts = dict[Path, str]  # by the file that is to hold each
 
@@ -166,8 +171,9 @@ class Maps:
 
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
-        for folder in filter(None, (self.images, self.val_images)):
-            tell_left_out(folder)
+        for found in filter(None, self._found[:2]):
+            tell_left_out(found.images)
+            refuse_damaged(found.images, found.pictures)
         ignored = self.ignore_label
         if ignored is not None and ignored < len(self.classes):
             print(
@@ -227,8 +233,9 @@ class ClassFolders:
 
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
-        for folder in filter(None, (self.folders, self.val_folders)):
-            tell_left_out(folder)
+        for found in filter(None, self._found[:2]):
+            tell_left_out(found.images)
+            refuse_damaged(found.images, found.pictures)
 
     @functools.cached_property
     def _found(self) -> tuple[FolderSet, FolderSet | None]:

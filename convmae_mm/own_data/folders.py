@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 import numpy as np
 
 from convmae_mm.data_check.coco_classes import some
 from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.data_check.label_maps import read_labels
-from convmae_mm.data_check.places import find_splits, subfolders
+from convmae_mm.data_check.places import (
+    ROLES,
+    find_splits,
+    subfolders,
+    words_of,
+)
 from convmae_mm.datasets.image_files import endings, header_size
 from convmae_mm.errors import ConfigError, DataError
 
@@ -191,7 +197,7 @@ def look_at_class_folders(folder: Path) -> FolderSet:
     splits = find_splits(folder)
     if splits:
         options = [
-            f'{option} {splits[x]}'
+            f'{option} {quote(str(splits[x]))}'
             for option, x in (
                 ('--folders', 'train'),
                 ('--val-folders', 'val' if 'val' in splits else 'test'),
@@ -201,6 +207,18 @@ def look_at_class_folders(folder: Path) -> FolderSet:
         raise DataError(
             f'{folder} holds {" and ".join(x.name for x in splits.values())}, '
             f'which are no classes but splits: give {" ".join(options)}'
+        )
+    if names and not any(ROLES.isdisjoint(words_of(x)) for x in names):
+        inner = [folder / x for x in sorted(names) if subfolders(folder / x)]
+        raise DataError(
+            f'{folder} holds {" and ".join(sorted(names))}, which are no '
+            'classes: '
+            + (
+                f'is --folders {inner[0]} meant?'
+                if inner
+                else 'a classifier wants a folder of pictures for each, and '
+                'label maps go with --images DIR --labels DIR'
+            )
         )
     empty = [x for x in subfolders(folder) if x not in names]
     if empty:
@@ -254,6 +272,12 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
     label_suffix = ends[1] + next(
         (x.suffix for x in found if str(x.with_suffix('')) in names), '.png'
     )
+    extra = sorted(there - {f'{x}{label_suffix}' for x in stems})
+    if extra:
+        print(
+            f'{labels}: {len(extra)} label maps have no picture in {images}, '
+            f'such as {extra[0]}, and are left out'
+        )
     without = [x for x in stems if f'{x}{label_suffix}' not in there]
     if without:
         raise DataError(

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convmae_mm.data_check.pictures import measure
+from convmae_mm.data_check.report import Examiner, Notes, Report
 from convmae_mm.datasets.channel_statistics import channel_statistics
 from convmae_mm.datasets.image_files import (
     IMAGE_EXTENSIONS,
@@ -71,6 +73,39 @@ def tell_left_out(folder: Path) -> None:
             f'{folder} holds files that are no pictures which can be read, '
             f'and are left out: {tell(others)}'
         )
+
+
+def notes_of(place: Path) -> Notes:
+    """For what is wrong there; looks at the headers of some pictures."""
+    report = Report(root=str(place), layout='own')
+    return Notes(report, str(place), Examiner(progress=False, decode=False))
+
+
+def refuse_errors(notes: Notes) -> None:
+    """Raise what was noted.
+
+    Raises:
+        DataError: For the first error; says how many more there are.
+    """
+    wrong = [x for x in notes.report.faults if x.severity == 'error']
+    if wrong:
+        more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)
+        raise DataError(
+            f'{wrong[0].line}{more}; convmae-mm data check names all that is '
+            'wrong'
+        )
+
+
+def refuse_damaged(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse pictures that no training could open.
+
+    Raises:
+        DataError: For those among the ones that were looked at.
+    """
+    notes = notes_of(folder)
+    names = [x.relative_to(folder).as_posix() for x in files]
+    measure(folder, names, notes)
+    refuse_errors(notes)
 
 
 def look_at_pictures(files: Sequence[Path]) -> PictureFacts:

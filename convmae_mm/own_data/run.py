@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from rich.console import Console
 from rich.table import Table
@@ -72,5 +73,8 @@ def _tell(order: Run, record: RunFile, console: Console) -> None:
     places = [work_dir]
     if len(order.tasks) > 1:
         places = [work_dir / data.task for data in order.tasks]
-    lines += [f'Next: convmae-mm predict {x} NEW_PICTURES' for x in places]
+    lines += [
+        f'Next: convmae-mm predict {shlex.quote(str(x))} NEW_PICTURES'
+        for x in places
+    ]
     console.print('\n'.join(lines), highlight=False)

@@ -61,7 +61,7 @@ KINDS = {
 def test_every_command_names_the_one_that_converts(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    root, out = tmp_path / 'set', tmp_path / 'labels.json'
+    root, out = tmp_path / 'my set', tmp_path / 'labels.json'
     cfg = tmp_path / 'detector.py'
     root.mkdir()
     KINDS[kind](root)

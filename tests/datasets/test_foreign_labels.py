@@ -87,6 +87,12 @@ def test_a_wrong_line_is_named(yolo: Path, line: str, said: str) -> None:
         to_coco('yolo', yolo)
 
 
+def test_labels_that_are_elsewhere_are_told(yolo: Path) -> None:
+    (yolo / 'train' / 'labels').rename(yolo / 'train' / 'Labels')
+    with pytest.raises(DataError, match=r'would be .*train/labels/a\.txt'):
+        to_coco('yolo', yolo)
+
+
 @pytest.mark.parametrize(
     ('text', 'said'),
     [
@@ -97,6 +103,7 @@ def test_a_wrong_line_is_named(yolo: Path, line: str, said: str) -> None:
         ("names: [cat, '']", 'has no name'),
         ('names: cat', "names='cat' must be a list"),
         ('names:', 'names=None must be a list'),
+        ('names: [cat', 'no data.yaml with names: .*line'),
         ('kpt_shape: [2, 2]\nnames: [cat, dog]', 'is of keypoints'),
     ],
 )

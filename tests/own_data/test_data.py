@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,51 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     ClassFolders(tmp_path).check()
 
 
+@pytest.mark.parametrize('names', [('images', 'masks'), ('images',)])
+def test_pictures_beside_their_labels_are_no_classes(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    for name in names:
+        write_pictures(tmp_path / name)
+    with pytest.raises(DataError, match='label maps go with --images DIR'):
+        ClassFolders(tmp_path).check()
+    write_class_folders(tmp_path / 'images')
+    said = f'is --folders {tmp_path}/images meant'
+    with pytest.raises(DataError, match=said):
+        ClassFolders(tmp_path).check()
+
+
+@pytest.mark.parametrize('make', [boxes, maps, folders])
+def test_pictures_that_cannot_be_opened_are_refused(
+    make: Callable[[Path], Data], tmp_path: Path
+) -> None:
+    data = make(tmp_path)
+    file = next(tmp_path.glob('*/0.png'))
+    file.unlink()
+    file.touch()
+    with pytest.raises(DataError, match=r'cannot be decoded .*0\.png'):
+        data.check()
+
+
+def test_label_maps_without_a_picture_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = write_label_maps(tmp_path)
+    (images / '5.png').unlink()
+    Maps(images, labels, ignore_label=11).check()
+    assert '1 label maps have no picture' in capsys.readouterr().out
+
+
+def test_a_command_that_is_told_can_be_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / 'my pictures')
+    command = ['new', 'encoder', '--pictures', str(tmp_path / 'my pictures')]
+    out = tmp_path / 'my config.py'
+    assert main([*command, '--out', str(out)]) == 0
+    assert shlex.split(capsys.readouterr().out)[-1] == str(out)
+
+
 def test_what_is_in_no_class_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +226,8 @@ def test_pictures_that_cannot_be_read_are_told(
     (tmp_path / '1.gif').touch()
     with pytest.raises(DataError, match='found 1 x .gif'):
         Pictures(tmp_path).check()
+    with pytest.raises(FileNotFoundError, match='found 1 x .gif'):
+        check_data(tmp_path)
     write_pictures(tmp_path, 1)
     Pictures(tmp_path).check()
     assert 'left out: 1 x .gif' in capsys.readouterr().out

@@ -39,11 +39,14 @@ def read_yolo(source: Path, split: str | None) -> Read:
         raise FileNotFoundError(f'{source} does not exist; name the data.yaml')
     try:
         content = yaml.safe_load(source.read_text('utf-8-sig'))
+        if not isinstance(content, dict):
+            raise TypeError(f'it holds {content!r:.60}')
         names = _yolo_names(content, source)
     except (yaml.YAMLError, KeyError, TypeError, UnicodeError) as error:
-        raise DataError(f'{source} is no data.yaml with names: {error}') from (
-            error
-        )
+        words = ' '.join(str(error).split())
+        raise DataError(
+            f'{source} is no data.yaml with names: {words}'
+        ) from error
     splits = [x for x in ('train', 'val', 'test') if content.get(x)]
     if not splits:
         raise DataError(f'{source} names no pictures: give train, val or test')
@@ -57,6 +60,12 @@ def read_yolo(source: Path, split: str | None) -> Read:
         for place in places if isinstance(places, list) else [places]:
             found = _yolo_files(root, source.parent, str(place))
             files |= dict.fromkeys(found)
+    if not any(_labels_of(x).is_file() for x in files):
+        first = next(iter(files))
+        raise DataError(
+            f'{source}: none of {len(files)} pictures has labels; those of '
+            f'{first} would be {_labels_of(first)}'
+        )
     folder = os.path.commonpath([x.parent for x in files])
     return Path(folder), names, [_read_yolo_picture(x, names) for x in files]
 
@@ -125,13 +134,17 @@ def _yolo_listed(text: Path, root: Path) -> list[Path]:
     return files
 
 
-def _read_yolo_picture(path: Path, names: Sequence[str]) -> LabelledPicture:
+def _labels_of(path: Path) -> Path:
     parts = list(path.parts)
     for index in range(len(parts) - 2, -1, -1):
         if parts[index] == 'images':
             parts[index] = 'labels'
             break
-    file = Path(*parts).with_suffix('.txt')
+    return Path(*parts).with_suffix('.txt')
+
+
+def _read_yolo_picture(path: Path, names: Sequence[str]) -> LabelledPicture:
+    file = _labels_of(path)
     item = LabelledPicture(path)
     if not file.is_file():
         return item  # a picture with nothing on it
