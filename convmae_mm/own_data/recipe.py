@@ -96,6 +96,7 @@ TASKS = {
         least=4_000,
         most=(16_000, 1_400_000),
         rates={'tiny': 2e-3, 'small': 4e-4, 'base': 2e-4},
+        layer_decay={'tiny': 0.85, 'small': 0.75, 'base': 0.75},
     ),
     'classifier': Task(
         epochs=60,
@@ -195,9 +196,9 @@ def class_weights(shares: Sequence[float]) -> list[float]:
         shares: Of the labelled pixels, what each class has.
 
     Returns:
-        ``share ** -0.4``, scaled to a mean of one over all pixels. Below a
+        ``share ** -0.5``, scaled to a mean of one over all pixels. Below a
         thousandth a class is taken for one of a thousandth.
     """
-    weights = np.maximum(shares, 1e-3) ** -0.4
+    weights = np.maximum(shares, 1e-3) ** -0.5
     weights /= weights @ shares
     return [round(float(x), 3) for x in weights]
