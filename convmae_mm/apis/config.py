@@ -183,9 +183,16 @@ def existing_checkpoint(checkpoint: str | Path) -> str:
         FileNotFoundError: If it is a local path and there is no such file.
     """
     text = str(checkpoint)
-    if '://' not in text and not Path(text).expanduser().is_file():
+    path = Path(text).expanduser()
+    if '://' in text or path.is_file():
+        return text
+    if not path.is_dir():
         raise FileNotFoundError(f'checkpoint {text} does not exist')
-    return text
+    there = sorted(x.name for x in path.glob('*.pth'))
+    raise FileNotFoundError(
+        f'checkpoint {text} is a folder; name a file in it, which holds '
+        f'{", ".join(there) or "no checkpoint (*.pth)"}'
+    )
 
 
 def _drop_own_scope(part: Any) -> None:

@@ -7,6 +7,7 @@ for each, made from it (``convmae_mm/cli/_options.py``).
 from __future__ import annotations
 
 import argparse
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,16 @@ class Overrides(DictAction):
                 raise argparse.ArgumentError(
                     self, f'{text!r} is no KEY=VALUE: {error}'
                 ) from None
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """A dict too, which mmengine cuts at its commas into a list."""
+        if not val.startswith('{'):
+            return DictAction._parse_iterable(val)
+        try:
+            return ast.literal_eval(val)
+        except SyntaxError as error:
+            raise ValueError(f'no dict: {error.msg}') from None
 
 
 def option(default: Any, text: str, **how: Any) -> Any:

@@ -103,10 +103,12 @@ def training_config(config: str | Path, **options: Any) -> Config:
     if cfg.get('train_cfg') is None or cfg.get('train_dataloader') is None:
         raise ConfigError(f'{config} has no train_cfg and train_dataloader')
     if chosen.resume not in (None, 'auto'):
-        cfg.load_from = existing_checkpoint(chosen.resume)
+        cfg.load_from = chosen.resume
         cfg.resume = True
     elif chosen.resume or (cfg.get('resume') and not cfg.get('load_from')):
         _resume_from_last_good(cfg)
+    if cfg.get('load_from') is not None:
+        cfg.load_from = existing_checkpoint(cfg.load_from)
     if chosen.amp is not None:
         _set_amp(cfg, chosen.amp)
     _fit_amp_to_device(cfg)

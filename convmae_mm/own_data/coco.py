@@ -167,16 +167,19 @@ def split_coco(
     """Two sets that share no picture, to be written as these files.
 
     Raises:
-        DataError: If there is one picture only.
+        DataError: If one picture only has objects.
     """
     images = whole.content['images']
     in_picture: dict[Any, set[Any]] = {x['id']: set() for x in images}
-    for entry in whole.content['annotations']:
+    for entry in whole.objects:
         in_picture[entry['image_id']].add(entry['category_id'])
-    try:
-        held = held_out([in_picture[x['id']] for x in images], seed=seed)
-    except ValueError as error:
-        raise DataError(f'{whole.file}: {error}') from error
+    if sum(map(bool, in_picture.values())) < 2:
+        raise DataError(
+            f'{whole.file}: of {len(images)} pictures one has objects, so '
+            'that none can be held out to be scored; annotate more, or give '
+            '--coco-val'
+        )
+    held = held_out([in_picture[x['id']] for x in images], seed=seed)
     held_ids = {images[index]['id'] for index in held}
     parts = []
     for file, is_val in ((train, False), (val, True)):

@@ -56,8 +56,12 @@ def held_out(
                 len(chosen) < most or not held[name]
             ):
                 take_if_spare(index)
+    if total and not held:
+        # Where none with a class can be spared, the first drawn has to go.
+        first = next(index for index in order if classes[index])
+        chosen.add(first)
+        held.update(set(classes[first]))
     for index in order:
         if len(chosen) < most:
             take_if_spare(index)
-    # Where no picture can be spared, the first drawn has to go.
-    return sorted(chosen) or order[:1]
+    return sorted(chosen)

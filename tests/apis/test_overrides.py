@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from convmae_mm.apis.options import Overrides
 from convmae_mm.apis.overrides import apply_overrides
 from convmae_mm.errors import ConfigError
 
@@ -150,3 +152,15 @@ def test_a_training_counts_epochs_or_iterations(cfg: Config) -> None:
     whole = {f'train_cfg.{name}': value for name, value in loop.items()}
     apply_overrides(cfg, {'train_cfg._delete_': True, **whole})
     assert cfg.train_cfg == loop
+
+
+def test_a_dict_on_the_command_line_is_a_dict(cfg: Config) -> None:
+    """mmengine cuts it at its commas into a list of texts."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides)
+    text = "train_cfg={'_delete_': True, 'max_iters': 5}"
+    options = parser.parse_args(['--cfg-options', text]).cfg_options
+    apply_overrides(cfg, options)
+    assert cfg.train_cfg == dict(max_iters=5)
+    with pytest.raises(argparse.ArgumentError, match='is no KEY=VALUE'):
+        parser.parse_args(['--cfg-options', "train_cfg={'max_iters' 5}"])

@@ -202,7 +202,7 @@ def test_a_moved_work_directory_goes_on(tmp_path):
 def test_a_first_start_keeps_the_weights_that_the_config_names(
     config, tmp_path
 ):
-    weights = tmp_path / 'weights.pth'
+    weights = save(tmp_path / 'weights.pth')
     options = dict(work_dir=tmp_path / 'w', resume='auto')
     load = {'load_from': str(weights)}
     cfg = apis.training_config(config, **options, cfg_options=load)
@@ -215,3 +215,14 @@ def test_a_first_start_keeps_the_weights_that_the_config_names(
         config, work_dir=tmp_path / 'w', cfg_options={'resume': True}
     )
     assert (cfg.resume, cfg.load_from) == (True, str(mine))
+
+
+@pytest.mark.parametrize('option', ['resume', 'load_from'])
+def test_a_folder_in_place_of_a_checkpoint_is_told(config, tmp_path, option):
+    save(tmp_path / 'run' / 'epoch_1.pth')
+    folder = str(tmp_path / 'run')
+    options = {'resume': folder}
+    if option == 'load_from':
+        options = {'cfg_options': {'load_from': folder}}
+    with pytest.raises(FileNotFoundError, match=r'a folder; .* epoch_1\.pth'):
+        apis.training_config(config, work_dir=tmp_path / 'w', **options)

@@ -21,7 +21,7 @@ def runner_of(model: nn.Module, resume: bool = True) -> Any:
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     return SimpleNamespace(
         model=model,
-        cfg=dict(resume=resume),
+        cfg=dict(resume=resume, load_from='net.pth'),
         logger=logging.getLogger('test'),
         optim_wrapper=None,
         _train_loop=loop,
@@ -47,6 +47,13 @@ def test_it_comes_before_the_hook_for_averages() -> None:
 
     match = get_priority(CheckpointMatchHook.priority)
     assert match < get_priority(EMAHook.priority)
+
+
+@pytest.mark.parametrize('content', [[1, 2], {}, torch.ones(3)])
+def test_the_file_is_named_that_is_no_checkpoint(content: Any) -> None:
+    runner = runner_of(nn.Linear(2, 2), resume=False)
+    with pytest.raises(CheckpointError, match=r'^net\.pth: '):
+        CheckpointMatchHook().after_load_checkpoint(runner, content)
 
 
 @pytest.mark.parametrize('entry', ['state_dict', 'ema_state_dict'])

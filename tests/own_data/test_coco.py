@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from convmae_mm.errors import DataError
-from convmae_mm.own_data.coco import look_at_coco
+from convmae_mm.own_data.coco import CocoSet, look_at_coco, split_coco
 
 
 def test_sizes_that_are_missing_are_those_of_the_pictures(
@@ -30,3 +30,20 @@ def test_sizes_that_are_missing_are_those_of_the_pictures(
     (tmp_path / '1.jpg').write_bytes(b'')
     with pytest.raises(DataError, match='lacks width, lacks height'):
         look_at_coco(file, tmp_path)
+
+
+def test_one_picture_with_objects_cannot_be_learned_and_scored(
+    tmp_path: Path,
+) -> None:
+    box = dict(category_id=1, bbox=[2, 3, 20, 10])
+    content = dict(
+        images=[dict(id=i, file_name=f'{i}.jpg') for i in range(4)],
+        annotations=[dict(box, id=1, image_id=2)],
+        categories=[dict(id=1, name='cat')],
+    )
+    whole = CocoSet(tmp_path / 'a.json', tmp_path, content)
+    with pytest.raises(DataError, match='of 4 pictures one has objects'):
+        split_coco(whole, tmp_path / 't.json', tmp_path / 'v.json')
+    content['annotations'].append(dict(box, id=2, image_id=0))
+    parts = split_coco(whole, tmp_path / 't.json', tmp_path / 'v.json')
+    assert [len(part.objects) for part in parts] == [1, 1]

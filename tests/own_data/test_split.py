@@ -36,6 +36,13 @@ def test_something_is_held_out_where_nothing_can_be_spared() -> None:
     assert len(held_out([{'a'}, {'b'}])) == 1
 
 
+def test_a_class_is_held_out_rather_than_pictures_of_none() -> None:
+    pictures = [{'a'}, {'b'}, *[set[str]()] * 6]
+    held = held_out(pictures)
+    assert len(held) == 2
+    assert len([index for index in held if pictures[index]]) == 1
+
+
 def test_one_picture_cannot_be_split() -> None:
     with pytest.raises(ValueError, match='1 picture'):
         held_out([{'a'}])

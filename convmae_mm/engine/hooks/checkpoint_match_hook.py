@@ -52,6 +52,13 @@ class CheckpointMatchHook(Hook):
             CheckpointError: With what is missing, left over or of another
                 shape.
         """
+        try:
+            self._check(runner, checkpoint)
+        except CheckpointError as error:
+            file = runner.cfg.get('load_from')
+            raise CheckpointError(f'{file}: {error}') from None
+
+    def _check(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         weights = checkpoint
         if isinstance(checkpoint, dict):
             weights = checkpoint.get('state_dict', checkpoint)
@@ -95,7 +102,7 @@ class CheckpointMatchHook(Hook):
                 f'load_from: the file fills {fit.share:.0%} of the weights '
                 f'of {type(model).__name__}, and {self.least_share:.0%} are '
                 f'demanded; {fit.summary()}. Its entries are '
-                f'{_few(list(checkpoint))}. An encoder, or a released file, '
+                f'{_few(list(checkpoint)) or "none"}. An encoder, or a released file, '
                 'goes into --cfg-options model.backbone.init_cfg.checkpoint='
                 'FILE'
             )
