@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import MODELS, DefaultScope
@@ -23,6 +24,7 @@ from convmae_mm.checkpoint.opening.config_text import (
     read_config_text,
 )
 from convmae_mm.checkpoint.opening.downloads import resolve
+from convmae_mm.errors import ConfigError
 from convmae_mm.shipped import find_config
 
 from .config import load_config, mend_libraries
@@ -62,12 +64,14 @@ def load(
         FileNotFoundError: If something is not there.
         CheckpointError: If the file is no whole checkpoint, does not fit its
             config, or could run code when it is read.
+        ConfigError: If there is no such device here.
     """
+    target = _usable(device or get_device())
     path = find_checkpoint(source)
     file = load_weights_file(path)
     cfg = _find_config(file, config)
     if cfg is None:
-        return _load_released(file, device)
+        return _load_released(file, target)
     if cfg.get('data_preprocessor'):
         # as the runner does, whose config keeps the two apart
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -76,7 +80,7 @@ def load(
     mend_libraries(cfg)
     _fill(model, file)
     return LoadedModel(
-        model.to(device or get_device()).eval(),
+        model.to(target).eval(),
         cfg,
         dict(file.settings.get('dataset_meta') or {}),
         path,
@@ -156,7 +160,19 @@ def _fill(model: nn.Module, file: LoadedFile) -> None:
         ) from error
 
 
-def _load_released(file: LoadedFile, device: str | None) -> LoadedModel:
+def _usable(device: str) -> str:
+    """The name of a device, once something could be put there."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        words = str(error).partition('\n')[0]
+        raise ConfigError(
+            f'the device {device!r} cannot be used here: {words}'
+        ) from error
+    return device
+
+
+def _load_released(file: LoadedFile, target: str) -> LoadedModel:
     from convmae_mm.checkpoint.networks.network import fit_preprocessor
     from convmae_mm.checkpoint.networks.pretrain import MODEL_CONFIG
 
@@ -166,7 +182,7 @@ def _load_released(file: LoadedFile, device: str | None) -> LoadedModel:
     task = task_of(model)
     cfg = Config.fromfile(find_config(RELEASED_DATA[task]))
     cfg.default_scope = SCOPES.get(task, 'mmpretrain')
-    target = device or get_device()
+    mend_libraries(cfg)
     preprocessor = None
     if task == 'encoder':
         base = Config.fromfile(find_config(MODEL_CONFIG)).model

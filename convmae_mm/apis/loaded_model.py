@@ -165,7 +165,14 @@ class LoadedModel:
         """A unit vector for each picture, (N, C): the mean of E3.
 
         The pictures go through the network together where they have one size.
+
+        Raises:
+            ConfigError: For a picture that is in no list, or an empty one.
+            UndecodableImageError: If a file is no picture.
         """
+        if not isinstance(pictures, (list, tuple)) or not pictures:
+            what = f'{pictures!r:.80}'
+            raise ConfigError(f'a list of pictures is embedded, not {what}')
         return self.embed_read([self.read(x) for x in pictures])
 
     @property
@@ -207,10 +214,11 @@ class LoadedModel:
             else picture
         )
         if self.reads_rgb:
-            if pixels.ndim != 3 or pixels.shape[2] != 3:
+            fits = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size
+            if not fits or pixels.dtype != np.uint8:
                 raise ConfigError(
-                    f'an array of shape {pixels.shape} is no RGB picture, '
-                    '(height, width, 3)'
+                    f'an array of {pixels.dtype} and shape {pixels.shape} is '
+                    'no RGB picture, which is uint8 and (height, width, 3)'
                 )
             pixels = self.swap_rgb(pixels)
         return as_read(pixels)

@@ -39,8 +39,14 @@ NUM_CANDIDATES = 64
 # Without a GPU a batch is cut to this many: seconds, and sizes still differ.
 MOST_ON_CPU = 4
 PLAIN_SAMPLERS = (DefaultSampler, InfiniteSampler)
+ONE_CHANNEL = (
+    'if the head has one channel (out_channels=1), set its '
+    'loss_decode.use_sigmoid=True and sampler=None'
+)
 # Words of the libraries, and what helps.
 REMEDIES = {
+    'bounds for dimension 1 with size 1': ONE_CHANNEL,
+    'Target 1 is out of bounds': ONE_CHANNEL,
     'more than 1 value per channel': 'BatchNorm needs two: set '
     'train_dataloader.drop_last=True or another batch_size',
     'stack expects each tensor': 'pictures of different sizes fit no batch: '

@@ -150,9 +150,11 @@ def _background(wrong: Sequence[Head], number: int, scope: str | None) -> str:
             return '; no background is counted'
         return '; a background counts only if it is one of the classes'
     if scope == 'mmseg' and 1 in counted:
+        sampled = any(x.cfg.get('sampler') for x in wrong)
         return (
             '; an object and its background are two classes, or '
-            'num_classes=2 with out_channels=1 and use_sigmoid=True'
+            'num_classes=2 with out_channels=1, '
+            f'loss_decode.use_sigmoid=True{" and sampler=None" * sampled}'
         )
     return ''
 

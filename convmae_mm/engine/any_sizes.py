@@ -2,7 +2,7 @@
 
 mmseg stacks the pictures of a batch and refuses other than equal sizes, in
 tests too; BatchNorm over one position, as in pyramid pooling, cannot train
-on a last batch of one picture.
+on a last batch of one picture; mmcv resizes what is long and thin to nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mmcv.image import geometric
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
@@ -27,8 +28,9 @@ def accept_any_sizes() -> None:
 
     Pictures of one size go through the network together; the order of the
     results is that of the batch. A second call does nothing, nor does a
-    process without mmseg.
+    process without mmseg. And let mmcv resize a line of pixels.
     """
+    _keep_a_pixel()
     module = sys.modules.get('mmseg.models.segmentors.base')
     if module is None:
         return
@@ -38,6 +40,19 @@ def accept_any_sizes() -> None:
     segmentor.tests_any_sizes = True
     for name in ('val_step', 'test_step'):
         setattr(segmentor, name, _by_size(getattr(segmentor, name)))
+
+
+def _keep_a_pixel() -> None:
+    """A picture that keeps its proportions is never less than a pixel."""
+    library: Any = geometric
+    scaled = library._scale_size
+
+    def scale_size(size: Any, scale: Any) -> tuple[int, int]:
+        width, height = scaled(size, scale)
+        return max(width, 1), max(height, 1)
+
+    if scaled.__module__ != __name__:
+        library._scale_size = scale_size
 
 
 def _by_size(step: Callable[..., Any]) -> Callable[..., Any]:

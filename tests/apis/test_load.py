@@ -23,6 +23,7 @@ from convmae_mm.checkpoint.opening.config_text import (
     check_parts,
     read_config_text,
 )
+from convmae_mm.errors import ConfigError
 
 Trained = Callable[[str], Path]
 
@@ -169,6 +170,12 @@ def test_a_preprocessor_at_the_top_level_normalises(tmp_path: Path) -> None:
     loaded = convmae_mm.load(file, device='cpu')
     assert loaded.model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
     assert convmae_mm.load(file.as_uri(), device='cpu').path == file
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99'])
+def test_a_device_that_is_not_there_is_told(device: str) -> None:
+    with pytest.raises(ConfigError, match=f'{device!r} cannot be used here'):
+        convmae_mm.load('any.pth', device=device)
 
 
 def test_plain_text_is_read() -> None:

@@ -24,6 +24,7 @@ from convmae_mm.apis.rehearsal import (
     RehearsalError,
     _check_watched,
     _drawn,
+    _told,
     most_different,
 )
 from convmae_mm.errors import ConfigError
@@ -332,3 +333,12 @@ def test_no_scores_tell_nothing_about_what_hooks_wait_for() -> None:
     _check_watched(runner, {'coco/bbox_mAP': 0.0})
     with pytest.raises(ConfigError, match='waits for'):
         _check_watched(runner, {'coco/segm_mAP': 0.0})
+
+
+def test_a_head_of_one_channel_is_told_what_it_needs() -> None:
+    """What a sampler of hard pixels does to the labels 0 and 1."""
+    with (
+        pytest.raises(RehearsalError, match=r'use_sigmoid=True and sampler='),
+        _told('a training batch of 2', 'train', [], []),
+    ):
+        torch.zeros(2, 1).gather(1, torch.ones(2, 1, dtype=torch.int64))

@@ -77,7 +77,15 @@ WRONG: Rows = {
     'an object without its background': (
         'seg',
         put('model.decode_head.num_classes', 1),
-        {'num-classes': 'num_classes=2 with out_channels=1 and use_sigmoid'},
+        {'num-classes': 'out_channels=1, loss_decode.use_sigmoid=True'},
+    ),
+    'an object without its background, and hard pixels': (
+        'seg',
+        put(
+            'model.decode_head',
+            dict(type='FCNHead', num_classes=1, sampler=dict(type='OHEM')),
+        ),
+        {'num-classes': 'loss_decode.use_sigmoid=True and sampler=None'},
     ),
 }
 

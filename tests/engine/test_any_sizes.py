@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import mmcv
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from convmae_mm.engine.any_sizes import _by_size, drop_single_pictures
+from convmae_mm.engine.any_sizes import (
+    _by_size,
+    accept_any_sizes,
+    drop_single_pictures,
+)
 
 
 def test_pictures_of_one_size_go_together_and_results_keep_the_order() -> None:
@@ -34,13 +40,19 @@ def test_pictures_of_one_size_go_together_and_results_keep_the_order() -> None:
 def test_segmentors_of_mmseg_test_any_sizes() -> None:
     from mmseg.models.segmentors import BaseSegmentor
 
-    from convmae_mm.engine.any_sizes import accept_any_sizes
-
     accept_any_sizes()
     step = BaseSegmentor.val_step
     accept_any_sizes()
     assert BaseSegmentor.val_step is step
     assert BaseSegmentor.tests_any_sizes
+
+
+@pytest.mark.parametrize('shape', [(2, 20000), (20000, 2)])
+def test_a_line_of_pixels_keeps_one(shape: tuple[int, int]) -> None:
+    """mmcv made it 0 pixels wide, and OpenCV died of that."""
+    accept_any_sizes()
+    line = np.zeros((*shape, 3), np.uint8)
+    assert sorted(mmcv.imrescale(line, (96, 96)).shape) == [1, 3, 96]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pycocotools.cocoeval import COCOeval
 import convmae_mm
 from convmae_mm import apis
 from convmae_mm.cli import main
+from convmae_mm.errors import ConfigError
 
 pytestmark = pytest.mark.slow
 
@@ -119,6 +120,12 @@ def test_pictures_come_in_many_forms(trained: Trained, scenes: Path) -> None:
         assert sample.pred_score.numpy() == pytest.approx(
             samples[0].pred_score.numpy(), abs=2e-3
         )
+    for wrong in (np.zeros((0, 9, 3), np.uint8), np.zeros((9, 9, 3))):
+        with pytest.raises(ConfigError, match='which is uint8 and'):
+            model.predict(wrong)
+    for alone in (str(file), forms[2], []):
+        with pytest.raises(ConfigError, match='a list of pictures'):
+            model.embed(alone)
     single = model.predict(file)
     assert single.pred_label == samples[0].pred_label
     assert set(model.classes) == {

@@ -102,9 +102,9 @@ class CheckpointMatchHook(Hook):
                 f'load_from: the file fills {fit.share:.0%} of the weights '
                 f'of {type(model).__name__}, and {self.least_share:.0%} are '
                 f'demanded; {fit.summary()}. Its entries are '
-                f'{_few(list(checkpoint)) or "none"}. An encoder, or a released file, '
-                'goes into --cfg-options model.backbone.init_cfg.checkpoint='
-                'FILE'
+                f'{_few(list(checkpoint)) or "none"}. An encoder, or a '
+                'released file, goes into --cfg-options '
+                'model.backbone.init_cfg.checkpoint=FILE'
             )
         _check_classes(runner, checkpoint, resumed or self.least_share == 1)
         if fit.complaints:
