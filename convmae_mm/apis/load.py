@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
 from convmae_mm.checkpoint import (
@@ -43,6 +43,7 @@ RELEASED_DATA = {
     'pretraining': '_base_/datasets/imagenet_pretrain_224.py',
     'encoder': '_base_/datasets/imagenet_pretrain_224.py',
 }
+SPLITS = ('test', 'val', 'train')  # where a config names its classes
 SCOPES = {'detector': 'mmdet', 'segmentor': 'mmseg'}
 
 
@@ -82,7 +83,7 @@ def load(
     return LoadedModel(
         model.to(target).eval(),
         cfg,
-        dict(file.settings.get('dataset_meta') or {}),
+        dict(file.settings.get('dataset_meta') or _stated_meta(cfg)),
         path,
     )
 
@@ -147,6 +148,21 @@ def _find_config(
         'the config of its training: load(FILE, config=CONFIG) or --config '
         'CONFIG'
     )
+
+
+def _stated_meta(cfg: Config) -> dict[str, Any]:
+    """Classes as a config names them, for a checkpoint that does not."""
+    loaders = (cfg.get(f'{x}_dataloader') or {} for x in SPLITS)
+    dataset = next((x['dataset'] for x in loaders if 'dataset' in x), {})
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    kind = dataset.get('type')
+    if isinstance(kind, str):
+        scope = cfg.get('default_scope')
+        with DATASETS.switch_scope_and_registry(scope) as registry:
+            kind = registry.get(kind)
+    own = getattr(kind, 'METAINFO', {})
+    return {**own, **(dataset.get('metainfo') or {})}
 
 
 def _fill(model: nn.Module, file: LoadedFile) -> None:

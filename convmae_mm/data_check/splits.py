@@ -159,7 +159,9 @@ def _note_classes(
 
 def _check_palette(cfg: Mapping[str, Any], notes: Notes) -> bool:
     """Whether each class that is named has a colour, if any has."""
-    metainfo = cfg.get('metainfo') or {}
+    metainfo = cfg.get('metainfo')
+    if not isinstance(metainfo, Mapping):
+        return True  # none, or what the builder refuses
     classes, palette = metainfo.get('classes'), metainfo.get('palette')
     # names of palettes are mmdet's
     if not palette or isinstance(palette, str):

@@ -109,7 +109,7 @@ def refuse_damaged(folder: Path, files: Sequence[Path]) -> None:
 
 
 def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
-    """Count, and read some that are spread evenly.
+    """Count, and read some that are spread evenly; warns of damaged ones.
 
     Raises:
         DataError: If none can be read.
@@ -120,6 +120,12 @@ def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
         statistics = channel_statistics(some, 'rgb')
     except ValueError as error:
         raise DataError(str(error)) from error
+    if statistics.bad:
+        print(
+            f'{len(statistics.bad)} of {len(some)} pictures cannot be read '
+            f'whole: {statistics.bad[0]}; replace them, or remove them and '
+            'their labels'
+        )
     sizes = [size for file in some if (size := _size(file)) is not None]
     widths, heights = np.array(sizes).T
     short = np.minimum(widths, heights)

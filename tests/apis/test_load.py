@@ -17,7 +17,7 @@ from mmengine.registry import MODELS, DefaultScope
 from released_networks import released_state
 
 import convmae_mm
-from convmae_mm.apis.load import find_checkpoint
+from convmae_mm.apis.load import _stated_meta, find_checkpoint
 from convmae_mm.checkpoint import CheckpointError
 from convmae_mm.checkpoint.opening.config_text import (
     check_parts,
@@ -170,6 +170,16 @@ def test_a_preprocessor_at_the_top_level_normalises(tmp_path: Path) -> None:
     loaded = convmae_mm.load(file, device='cpu')
     assert loaded.model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
     assert convmae_mm.load(file.as_uri(), device='cpu').path == file
+
+
+def test_classes_that_a_checkpoint_lacks_are_those_of_its_config() -> None:
+    dataset: dict = dict(type='CocoDataset')
+    loader = dict(dataset=dict(type='RepeatDataset', dataset=dataset))
+    cfg = dict(default_scope='mmdet', val_dataloader=loader)
+    assert _stated_meta(Config(cfg))['classes'][:2] == ('person', 'bicycle')
+    dataset['metainfo'] = dict(classes=('cat', 'dog'))
+    assert _stated_meta(Config(cfg))['classes'] == ('cat', 'dog')
+    assert _stated_meta(Config(dict(default_scope='mmdet'))) == {}
 
 
 @pytest.mark.parametrize('device', ['gpu', 'cuda:99'])

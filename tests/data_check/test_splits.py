@@ -37,6 +37,11 @@ def wrapped(name: str, **settings: Any) -> Change:
 
 
 WRONG: Rows = {
+    'a list in place of metainfo': (
+        'det',
+        put(f'{TRAIN}.metainfo', ['cat', 'dog']),
+        {'dataset-unreadable': 'metainfo'},
+    ),
     'no comma after a single class': (
         'det',
         put(f'{TRAIN}.metainfo.classes', 'cat'),

@@ -25,6 +25,7 @@ from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps, Pictures
 from convmae_mm.own_data.new import write_config
 from convmae_mm.own_data.order import Run
+from convmae_mm.own_data.pictures import list_pictures, look_at_pictures
 
 
 def boxes(root: Path) -> Data:
@@ -57,6 +58,16 @@ def test_pictures_in_both_sets_are_told(
 ) -> None:
     make(tmp_path).check()
     assert 'the scores will be too good' in capsys.readouterr().out
+
+
+def test_damaged_pictures_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = list_pictures(write_class_folders(tmp_path))
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole[: len(whole) // 2])
+    look_at_pictures(files)
+    assert f'read whole: cannot decode {files[0]}' in capsys.readouterr().out
 
 
 def test_boxes_as_shares_of_a_picture_are_refused(tmp_path: Path) -> None:
