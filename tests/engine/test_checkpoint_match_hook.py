@@ -99,3 +99,22 @@ def test_other_classes_are_not_resumed(
         CheckpointMatchHook(least_share=1).after_load_checkpoint(
             start, saved(model, classes)
         )
+
+
+def test_another_optimizer_does_not_resume() -> None:
+    """torch died of a KeyError once the steps began."""
+    model = nn.Linear(2, 2)
+    checkpoint = saved(model)
+    checkpoint['optimizer'] = torch.optim.AdamW(
+        model.parameters()
+    ).state_dict()
+    runner = runner_of(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.5)
+    runner.optim_wrapper = SimpleNamespace(optimizer=optimizer)
+    CheckpointMatchHook().after_load_checkpoint(runner, checkpoint)
+    other = torch.optim.SGD(model.parameters(), lr=0.5)
+    runner.optim_wrapper = SimpleNamespace(optimizer=other)
+    with pytest.raises(
+        CheckpointError, match='is no SGD, .* no dampening, mo'
+    ):
+        CheckpointMatchHook().after_load_checkpoint(runner, checkpoint)

@@ -218,6 +218,19 @@ def _check_optimizer(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
             'or what is frozen have changed. To start from its weights '
             'instead: --cfg-options load_from=FILE, without --resume'
         )
+    numbers = {
+        name
+        for name, value in optimizer.defaults.items()
+        if type(value) in (int, float, tuple)
+    }
+    lacking = sorted(numbers.difference(*groups))
+    if lacking:
+        raise CheckpointError(
+            f'the optimiser of the checkpoint is no {type(optimizer).__name__}'
+            f', as it has no {", ".join(lacking)}: take the optimizer that it '
+            'was trained with. To start from its weights instead: '
+            '--cfg-options load_from=FILE, without --resume'
+        )
     parameters = [x for g in optimizer.param_groups for x in g['params']]
     indices = [x for g in groups for x in g['params']]
     for index, parameter in zip(indices, parameters, strict=True):
