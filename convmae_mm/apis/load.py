@@ -153,7 +153,7 @@ def _find_config(
 def _stated_meta(cfg: Config) -> dict[str, Any]:
     """Classes as a config names them, for a checkpoint that does not."""
     loaders = (cfg.get(f'{x}_dataloader') or {} for x in SPLITS)
-    dataset = next((x['dataset'] for x in loaders if 'dataset' in x), {})
+    dataset: Any = next((x['dataset'] for x in loaders if 'dataset' in x), {})
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     kind = dataset.get('type')
