@@ -36,6 +36,22 @@ SECTIONS = (
     *('train_dataloader', 'val_dataloader', 'test_dataloader'),
     *('default_hooks', 'env_cfg', 'randomness'),
 )
+# Where something is built from settings, or a list of them.
+_BUILT = (
+    *('custom_hooks', 'param_scheduler', 'visualizer', 'log_processor'),
+    *('val_evaluator', 'test_evaluator'),
+    *(
+        f'{split}_dataloader.{key}'
+        for split in ('train', 'val', 'test')
+        for key in ('dataset', 'dataset.pipeline', 'dataset.filter_cfg')
+        + ('dataset.metainfo', 'sampler', 'batch_sampler', 'collate_fn')
+    ),
+)
+_NUMBERS = tuple(
+    f'{split}_dataloader.{key}'
+    for split in ('train', 'val', 'test')
+    for key in ('batch_size', 'num_workers')
+)
 
 
 def load_config(config: str | Path, options: RunOptions) -> Config:
@@ -76,6 +92,26 @@ def _check_sections(cfg: Config) -> None:
                 f'{key}={value!r} must be a dict of settings or None; a '
                 f'single one of them is {key}.NAME=VALUE'
             )
+    for key in _BUILT:
+        value = _value_at(cfg, key)
+        if isinstance(value, (bool, int, float, str)):
+            raise ConfigError(
+                f'{key}={value!r} must be a dict of settings, or a list of '
+                'such'
+            )
+    for key in _NUMBERS:
+        value = _value_at(cfg, key)
+        if value is not None and type(value) is not int:
+            raise ConfigError(f'{key}={value!r} must be a whole number')
+
+
+def _value_at(cfg: Config, key: str) -> Any:
+    """What stands at the dotted key; None where there is nothing."""
+    first, *rest = key.split('.')
+    found = cfg.get(first)
+    for name in rest:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _read(
