@@ -299,6 +299,13 @@ def page(results: Results) -> str:
         'branch that the libraries take on GPUs: there the CPU computes, so',
         'that it shows which ops are asked for and not how fast they are.',
         'Written by `python tools/analysis/compatibility.py --write`.',
+        '',
+        "mmcv's own tests of these ops (nine files of 1.x and 2.x) pass",
+        'without compiled ops, their CUDA parts on CPU tensors, on mmcv',
+        '2.3.6. Not run: those that read binary files and the long',
+        'gradients (CARAFE, attention with 1025 channels). Two fail:',
+        '`carafe_naive`, which has no substitute, and, off GPUs, one that',
+        'wants deformable convolution to fail on CPUs.',
     ]
     for library in LIBRARIES:
         rows = results.get(library, {})
