@@ -302,7 +302,7 @@ def page(results: Results) -> str:
         '',
         "mmcv's own tests of these ops (nine files of 1.x and 2.x) pass",
         'without compiled ops, their CUDA parts on CPU tensors, on mmcv',
-        '2.3.6. Not run: those that read binary files and the long',
+        '2.1.0 and 2.3.6. Not run: those that read binary files and long',
         'gradients (CARAFE, attention with 1025 channels). Two fail:',
         '`carafe_naive`, which has no substitute, and, off GPUs, one that',
         'wants deformable convolution to fail on CPUs.',
