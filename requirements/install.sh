@@ -95,8 +95,8 @@ state() {
 }
 
 # One set-up at a time; the second finds it done. The lock goes with the
-# process.
-exec 9<>requirements/install.sh
+# process; a file that is run could not be locked so: it would be busy.
+exec 9<>requirements/runtime.txt
 if command -v flock >/dev/null && ! flock --nonblock 9; then
     echo "Another set-up is at work here; waiting for it."
     flock 9

@@ -56,7 +56,7 @@ class Project:
     def start(self, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
-                *('bash', str(self.folder / 'requirements' / 'install.sh')),
+                str(self.folder / 'requirements' / 'install.sh'),
                 *('maintained', '.venv'),
             ],
             env={
