@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from convmae_mm.apis.load import find_checkpoint
+from convmae_mm.errors import ConfigError
 from convmae_mm.files import writable
 
 from .configs import Wishes
@@ -73,6 +74,10 @@ class Run:
 
     def check(self) -> None:
         """Raise ``UserError`` for what would stop a training."""
+        if self.minutes is not None and not self.minutes > 0:
+            raise ConfigError(
+                f'--minutes {self.minutes:g} must be more than 0'
+            )
         writable(self.work_dir / f'{ENCODER}.py')
         if self.weights is not None:
             find_checkpoint(self.weights)

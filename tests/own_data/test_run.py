@@ -205,6 +205,14 @@ def order_boxes(folder: Path, minutes: float | None) -> Run:
     )
 
 
+@pytest.mark.parametrize('minutes', [0.0, -1.0, float('nan')])
+def test_no_time_is_told_before_anything_is_timed(
+    minutes: float, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f'--minutes {minutes:g} must be'):
+        order_boxes(tmp_path, minutes).check()
+
+
 @pytest.mark.parametrize('minutes', [None, 10.0])
 def test_lengths_fit_the_time(
     minutes: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
