@@ -18,8 +18,8 @@ from convmae_mm.own_data.process import ENTRY_POINT
 ROOT = Path(__file__).resolve().parents[1]
 TRAININGS = (
     'encoder',
-    *('detector', 'segmentor'),
-    *('detector_scratch', 'segmentor_scratch'),
+    *('detector', 'detector_scratch'),
+    *('segmentor', 'segmentor_scratch'),
 )
 pytestmark = pytest.mark.slow
 

@@ -226,6 +226,8 @@ def test_what_a_conversion_leaves_out_or_finds_odd_is_told(
 def test_the_commands_convert_and_split(
     yolo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (yolo / 'valid' / 'labels').mkdir()
+    (yolo / 'valid' / 'labels' / 'c.txt').write_text('1 0.5 0.5 0.2 0.4\n')
     out = yolo / 'labels.json'
     command = ['data', 'convert', 'yolo', str(yolo), '--out', str(out)]
     assert main(command) == 0
