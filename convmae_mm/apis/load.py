@@ -25,6 +25,7 @@ from convmae_mm.checkpoint.opening.config_text import (
 )
 from convmae_mm.checkpoint.opening.downloads import resolve
 from convmae_mm.errors import ConfigError
+from convmae_mm.registry import find_class
 from convmae_mm.shipped import find_config
 
 from .config import load_config, mend_libraries
@@ -156,11 +157,8 @@ def _stated_meta(cfg: Config) -> dict[str, Any]:
     dataset: Any = next((x['dataset'] for x in loaders if 'dataset' in x), {})
     while 'dataset' in dataset:
         dataset = dataset['dataset']
-    kind = dataset.get('type')
-    if isinstance(kind, str):
-        scope = cfg.get('default_scope')
-        with DATASETS.switch_scope_and_registry(scope) as registry:
-            kind = registry.get(kind)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        kind = find_class(DATASETS, dataset.get('type'))
     own = getattr(kind, 'METAINFO', {})
     return {**own, **(dataset.get('metainfo') or {})}
 
