@@ -30,8 +30,8 @@ def read_coco_by_name() -> None:
 
     Label i becomes ``classes[i]``; a class that the file does not have raises
     ``DataError``; a missing ``area``, ``iscrowd`` or ``bbox`` is computed, and
-    the size of an image is read from its picture; and scores by class come in
-    the order of the classes.
+    the size of an image is read from its picture; scores by class come in the
+    order of the classes, and AP is not rounded.
     """
     from mmdet.datasets import CocoDataset
     from mmdet.datasets.api_wrappers import coco_api
@@ -75,7 +75,7 @@ def read_coco_by_name() -> None:
 
     wrapper.get_cat_ids, wrapper.createIndex = get_cat_ids, completed_index
     for name in ('COCOeval', 'COCOevalMP'):
-        setattr(coco_metric, name, _in_given_order(getattr(coco_metric, name)))
+        setattr(coco_metric, name, _mended(getattr(coco_metric, name)))
     _measure_images(CocoDataset, coco_metric.CocoMetric)
 
 
@@ -165,11 +165,19 @@ def _run_lengths(mask: Mapping[str, Any]) -> Mapping[str, Any]:
     return encoded
 
 
-def _in_given_order(base: Any) -> Any:
-    """An evaluation whose scores by class come in the order of ``catIds``.
+class _Exact(float):
+    """A number that ``round`` leaves as it is."""
+
+    def __round__(self, ndigits: int | None = None) -> _Exact:  # type: ignore[override]
+        return self
+
+
+def _mended(base: Any) -> Any:
+    """An evaluation by ``catIds`` in the given order, to the last digit.
 
     pycocotools sorts the ids, but mmdet names the columns of its table in the
-    order in which it has handed them over.
+    order in which it has handed them over. mmdet rounds AP to three digits, so
+    that it would differ from that of anybody else's evaluation.
     """
 
     def evaluate(self: Any) -> Any:
@@ -185,17 +193,22 @@ def _in_given_order(base: Any) -> Any:
         for name, axis in (('precision', 2), ('scores', 2), ('recall', 1)):
             self.eval[name] = np.take(self.eval[name], order, axis)
 
-    name = f'{base.__name__}InGivenOrder'
-    ordered = type(
+    def summarize(self: Any) -> None:
+        base.summarize(self)
+        self.stats = [_Exact(x) for x in self.stats]
+
+    name = f'{base.__name__}Mended'
+    mended = type(
         name,
         (base,),
         dict(
             evaluate=evaluate,
             accumulate=accumulate,
+            summarize=summarize,
             __module__=__name__,
-            __doc__=_in_given_order.__doc__,
+            __doc__=_mended.__doc__,
         ),
     )
     # Workers of an evaluation in several processes look it up by its name.
-    globals()[name] = ordered
-    return ordered
+    globals()[name] = mended
+    return mended

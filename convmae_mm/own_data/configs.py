@@ -165,7 +165,10 @@ def detector_config(
             'box_sides': ', '.join(f'{x:.0f}' for x in sides),
             'box_ratios': ', '.join(f'{x:.2f}' for x in heights),
             'most_objects': crowded,
-            'detections': min(1000, max(20, 4 * crowded)),
+            # COCO's measure counts a hundred
+            'detections': min(
+                1000, max(20, min(4 * crowded, 100), 2 * crowded)
+            ),
             'proposals': proposals,
             'nms_pre': min(1000, 4 * proposals),
             'width': 64 if tiny else 256,
