@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .errors import CheckpointError, UnmatchedTensorsError
 from .networks import uses_our_names
-from .networks.encoder_reader import addition
+from .networks.additions import addition
 from .networks.encoder_rules import BACKBONE, WINDOW_TABLE
 from .networks.reader import shapes_of
 from .networks.rules import Shape
@@ -95,17 +95,18 @@ def initialise_backbone(
     expected = shapes_of(backbone)
     if not allow_other_mode:
         _check_mode(shapes, expected)
-    loaded, refitted = _sort_by_fit(shapes, expected)
-    changes = [Refitted(x, shapes[x], expected[x]) for x in refitted]
-    state = {name: given[name] for name in loaded + refitted}
-    if FIRST_CONVOLUTION in refitted:
+    refitted = _find_refitted(shapes, expected)
+    names = {x.name for x in refitted}
+    loaded = [x for x in expected if shapes.get(x) == expected[x]]
+    state = {x: given[x] for x in expected if x in {*names, *loaded}}
+    if FIRST_CONVOLUTION in names:
         channels = expected[FIRST_CONVOLUTION][1]
         state[FIRST_CONVOLUTION] = _inflate(given[FIRST_CONVOLUTION], channels)
     absent = [name for name in expected if name not in state]
     report = InitialisationReport(
         loaded=tuple(loaded),
-        resized=tuple(x for x in changes if x.name != FIRST_CONVOLUTION),
-        inflated=tuple(x for x in changes if x.name == FIRST_CONVOLUTION),
+        resized=tuple(x for x in refitted if x.name != FIRST_CONVOLUTION),
+        inflated=tuple(x for x in refitted if x.name == FIRST_CONVOLUTION),
         new=tuple(name for name in absent if addition(name)),
         missing=tuple(name for name in absent if not addition(name)),
         unexpected=tuple(name for name in given if name not in state),
@@ -141,19 +142,17 @@ def initialise_model(
         for name, tensor in model.state_dict(keep_vars=True).items()
         if not name.startswith(BACKBONE)
     }
-    unlike = [
-        name
-        for name in expected
-        if name in others and others[name].shape != expected[name].shape
-    ]
-    fixed = [name for name in unlike if not expected[name].requires_grad]
-    wrong = [
-        f'{name!r} has {tuple(others[name].shape)} instead of '
-        f'{tuple(expected[name].shape)}'
-        for name in unlike
-        if name not in fixed
-    ]
     missing = [name for name in expected if name not in others]
+    wrong, fixed = [], []
+    for name in [x for x in expected if x in others]:
+        here, there = expected[name], others[name]
+        if here.shape != there.shape and here.requires_grad:
+            wrong.append(
+                f'{name!r} has {tuple(there.shape)} instead of '
+                f'{tuple(here.shape)}'
+            )
+        elif here.shape != there.shape:
+            fixed.append(name)
     if wrong or missing:
         raise UnmatchedTensorsError(
             f'the file does not fit the {type(model).__name__}: missing: '
@@ -163,16 +162,13 @@ def initialise_model(
     report = initialise_backbone(
         cast(nn.Module, model.backbone), weights, allow_other_mode
     )
-    loaded = [name for name in expected if name not in fixed]
-    model.load_state_dict({x: others[x] for x in loaded}, strict=False)
+    loaded = {x: others[x] for x in expected if x not in fixed}
+    model.load_state_dict(loaded, strict=False)
+    placeless = [x for x in others if x not in expected]
     return replace(
         report,
         loaded=(*report.loaded, *loaded),
-        unexpected=(
-            *report.unexpected,
-            *fixed,
-            *(name for name in others if name not in expected),
-        ),
+        unexpected=(*report.unexpected, *fixed, *placeless),
         unused={},
     )
 
@@ -191,37 +187,40 @@ def _encoder_and_others(
     return encoder, whole
 
 
-def _sort_by_fit(
+def _find_refitted(
     shapes: Mapping[str, Shape], expected: Mapping[str, Shape]
-) -> tuple[list[str], list[str]]:
-    """What is loaded as it is, and what is resized or inflated."""
-    loaded, refitted, wrong = [], [], []
-    for name, target in expected.items():
-        shape = shapes.get(name)
-        if shape is None:
-            continue
-        if shape == target:
-            loaded.append(name)
-        elif _can_be_fitted(name, shape, target):
-            refitted.append(name)
-        elif not addition(name):  # another mode's, which was allowed
-            wrong.append(f'{name!r} has {shape} instead of {target}')
+) -> list[Refitted]:
+    """What is resized or inflated; for any other shape it raises."""
+    unlike = [
+        Refitted(name, shapes[name], target)
+        for name, target in expected.items()
+        if shapes.get(name, target) != target
+    ]
+    refitted = [x for x in unlike if _can_be_fitted(x)]
+    wrong = [
+        f'{x.name!r} has {x.source} instead of {x.target}'
+        for x in unlike
+        # another mode's, which was allowed, is left out
+        if x not in refitted and not addition(x.name)
+    ]
     if wrong:
         raise UnmatchedTensorsError(
             f'{len(wrong)} of {len(shapes)} tensors have another shape than '
             f'the backbone: {", ".join(sorted(wrong))}. Is arch the one that '
             'the weights were trained with? `convmae-mm inspect` prints it'
         )
-    return loaded, refitted
+    return refitted
 
 
-def _can_be_fitted(name: str, shape: Shape, target: Shape) -> bool:
-    if len(shape) != len(target):
+def _can_be_fitted(tensor: Refitted) -> bool:
+    source, target = tensor.source, tensor.target
+    if len(source) != len(target):
         return False
-    if name == FIRST_CONVOLUTION:
-        same = shape[:1] + shape[2:] == target[:1] + target[2:]
-        return same and shape[1] > 0
-    return bool(_RESIZED.fullmatch(name)) and shape[-1] == target[-1]
+    if tensor.name == FIRST_CONVOLUTION:
+        same = source[:1] + source[2:] == target[:1] + target[2:]
+        return same and source[1] > 0
+    resized = _RESIZED.fullmatch(tensor.name)
+    return bool(resized) and source[-1] == target[-1]
 
 
 def _inflate(weight: Tensor, channels: int) -> Tensor:

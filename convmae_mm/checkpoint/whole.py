@@ -25,10 +25,12 @@ from .networks import (
     uses_our_names,
 )
 from .networks.encoder import Encoder
-from .networks.encoder_reader import read_encoder
-from .networks.encoder_rules import BACKBONE, RELEASED_INDEX, RELEASED_TABLE
+from .networks.encoder_rules import (
+    BACKBONE,
+    RELEASED_INDEX,
+    RELEASED_TABLE,
+)
 from .networks.grids import build_position_index
-from .networks.network import Options
 from .networks.reader import Reader
 from .networks.rules import (
     Drop,
@@ -39,8 +41,9 @@ from .networks.rules import (
     renaming,
 )
 
-# Counted by BatchNorm, and read by no computation.
-COUNTER = '.num_batches_tracked'
+# What may be missing: indexes follow from their tables, and no computation
+# reads what BatchNorm counts.
+OPTIONAL = (RELEASED_INDEX, '.num_batches_tracked')
 
 
 class WholeNetwork:
@@ -67,15 +70,13 @@ class WholeNetwork:
     ) -> None:
         self.network = network or find_network(released)
         rules = self.network.rules
-        if spelling is None:
-            spelling = min(
-                rules,
-                key=lambda x: len(
-                    _unknown(renaming(rules[x]).from_released, released)
-                ),
-            )
-        self.spelling = spelling
-        self.rules = rules[spelling]
+        self.spelling = spelling or min(
+            rules,
+            key=lambda x: len(
+                _unknown(renaming(rules[x]).from_released, released)
+            ),
+        )
+        self.rules = rules[self.spelling]
         self._table = renaming(self.rules)
         self.released = dict(released)
         self._shapes = {x: tuple(v.shape) for x, v in self.released.items()}
@@ -123,13 +124,10 @@ class WholeNetwork:
         complete: dict[str, Tensor] = {}
         for name, tensor in self.released.items():
             complete[name] = tensor
-            if not name.endswith(RELEASED_TABLE):
-                continue
-            grid = self.encoder.index_grid(
-                self._our_table(name), name, len(tensor), img_size
-            )
-            index = name.removesuffix(RELEASED_TABLE) + RELEASED_INDEX
-            complete[index] = build_position_index(grid)
+            if name.endswith(RELEASED_TABLE):
+                ours = self._table.from_released(name)[0]
+                grid = self.encoder.index_grid(str(ours), img_size)
+                complete[_index_of(name)] = build_position_index(grid)
         return complete
 
     def extract_encoder(self) -> dict[str, Tensor]:
@@ -175,16 +173,19 @@ class WholeNetwork:
             )
         except ConfigError as error:
             raise CheckpointError(str(error)) from error
-        if not network.part:
-            return ReleasedNetwork(network.name, backbone)
-        options = Options(img_size, decoder_num_heads, self.spelling)
+        options = {
+            'img_size': img_size,
+            'decoder_num_heads': decoder_num_heads,
+            'spelling': self.spelling,
+        }
         part = network.describe(self._part, self.encoder, options)
-        return ReleasedNetwork(network.name, backbone, {network.part: part})
+        parts = {network.part: part} if network.part else {}
+        return ReleasedNetwork(network.name, backbone, parts)
 
     @cached_property
     def encoder(self) -> Encoder:
         """What its encoder is."""
-        return read_encoder(self._reader)
+        return Encoder(self._reader)
 
     @cached_property
     def _part(self) -> dict[str, Any]:
@@ -198,17 +199,20 @@ class WholeNetwork:
 
     def _check(self) -> None:
         shapes, expected = self._shapes, self._expect()
-        unexpected = []
-        for name in [x for x in shapes if x not in expected]:
-            if not isinstance(self._table.from_released(name)[1], Drop):
-                unexpected.append(name)
-            elif name.endswith(RELEASED_INDEX):
-                length = self.encoder.index_length(self._our_table(name))
-                expected[name] = str((length, length))
+        # an index is unexpected without its table
+        unexpected = [
+            name
+            for name in shapes
+            if name not in expected
+            and (
+                name.endswith(RELEASED_INDEX)
+                or not isinstance(self._table.from_released(name)[1], Drop)
+            )
+        ]
         missing = [
             name
             for name in expected
-            if name not in shapes and not name.endswith(COUNTER)
+            if name not in shapes and not name.endswith(OPTIONAL)
         ]
         wrong = [
             f'{name!r} has {shape} instead of {expected[name]}'
@@ -226,7 +230,7 @@ class WholeNetwork:
             )
 
     def _expect(self) -> dict[str, str]:
-        """The released names that it must have, and their shapes as text."""
+        """The released names that it may have, and their shapes as text."""
         try:
             encoder = self.encoder.expect()
             part = self.network.expect(self._part, self.encoder)
@@ -246,6 +250,9 @@ class WholeNetwork:
             ]
             sizes += [1, 1] if rule.pointwise else []
             expected[released] = str(tuple(sizes)).replace("'", '')
+            if released.endswith(RELEASED_TABLE):
+                tokens = self.encoder.tokens_of(name)
+                expected[_index_of(released)] = str((tokens, tokens))
         return expected
 
     def _intro(self) -> str:
@@ -253,12 +260,6 @@ class WholeNetwork:
             f'these {len(self.released)} tensors should be a released ConvMAE '
             f'network ({self.network.name})'
         )
-
-    def _our_table(self, name: str) -> str:
-        """Our name, without prefix, of the table that a buffer belongs to."""
-        stem = name.removesuffix(RELEASED_INDEX).removesuffix(RELEASED_TABLE)
-        ours, _ = self._table.from_released(stem + RELEASED_TABLE)
-        return (ours or name).removeprefix(BACKBONE)
 
 
 def closest_network(ours: Iterable[str]) -> Network:
@@ -403,6 +404,11 @@ def extract_encoder(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         As :class:`WholeNetwork`.
     """
     return WholeNetwork(state_dict).extract_encoder()
+
+
+def _index_of(table: str) -> str:
+    """The released name of the index buffer that belongs to a table."""
+    return table.removesuffix(RELEASED_TABLE) + RELEASED_INDEX
 
 
 def _unknown(find: Callable[[str], Found], names: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from convmae_mm.checkpoint import (
     initialise_model,
     load_weights_file,
 )
-from convmae_mm.checkpoint.position_grid import fit_position_grid, stored_grid
+from convmae_mm.checkpoint.position_grid import fit_position_grid
 from convmae_mm.models.backbones import ConvMAE
 from convmae_mm.registry import WEIGHT_INITIALIZERS
 
@@ -70,9 +70,7 @@ class PretrainedConvMAE:
             )
         loaded = load_weights_file(self.checkpoint)
         backbone: Any = getattr(module, 'backbone', module)
-        weights = fit_position_grid(
-            loaded.weights, stored_grid(loaded), backbone.pos_embed_grid
-        )
+        weights = fit_position_grid(loaded, backbone.pos_embed_grid)
         try:
             report = initialise(module, weights, self.allow_other_mode)
         except CheckpointError as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from convmae_mm.checkpoint import CheckpointError, load_weights_file
-from convmae_mm.checkpoint.opening.config_text import read_config_text
+from convmae_mm.checkpoint import load_weights_file
 from convmae_mm.variants import arch_zoo
 
 # What the released encoders were trained with, on ImageNet.
@@ -47,19 +46,11 @@ def look_at_encoder(file: str | Path) -> Encoder:
     arch = next(
         (x for x, row in arch_zoo.items() if row.embed_dims[2] in dims), None
     )
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
-    text = loaded.settings.get('cfg')
-    if isinstance(text, str):
-        try:
-            cfg = read_config_text(text)
-        except CheckpointError:
-            return Encoder(str(file), arch, mean, std)
-        model = cfg.get('model') or {}
-        processor = (
-            model.get('data_preprocessor')
-            or cfg.get('data_preprocessor')
-            or {}
-        )
-        mean = tuple(processor.get('mean') or mean)
-        std = tuple(processor.get('std') or std)
+    cfg = loaded.read_config()
+    model = cfg.get('model') or {}
+    processor = (
+        model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    )
+    mean = tuple(processor.get('mean') or IMAGENET_MEAN)
+    std = tuple(processor.get('std') or IMAGENET_STD)
     return Encoder(str(file), arch, mean, std)

@@ -15,10 +15,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from convmae_mm.apis.config import find_config
-from convmae_mm.checkpoint.networks.detectors import SHIPPED
-from convmae_mm.checkpoint.networks.segmentor import SHIPPED as SEGMENTOR
+from convmae_mm.checkpoint.networks import network_named
 
-DETECTOR1, DETECTOR2 = SHIPPED['detector1'], SHIPPED['detector2']
+DETECTOR1 = network_named('detector1').shipped
+DETECTOR2 = network_named('detector2').shipped
+SEGMENTOR = network_named('segmentor').shipped
 PRETRAINING = 'pretrain/convmae-base_24xb128-amp-coslr-1600e_in1k.py'
 FINE_TUNING = 'classification/convmae-base_8xb128-amp-coslr-100e_in1k.py'
 LINEAR = 'classification/convmae-base_8xb512-amp-linear-coslr-90e_in1k.py'

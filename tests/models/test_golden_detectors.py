@@ -16,10 +16,9 @@ from convmae_mm.checkpoint import (
     convert_released_state_dict,
     describe_released,
 )
-from convmae_mm.checkpoint.networks import model_config
-from convmae_mm.checkpoint.networks.detectors import SHIPPED as DETECTORS
-from convmae_mm.checkpoint.networks.segmentor import SHIPPED as SEGMENTOR
+from convmae_mm.checkpoint.networks import model_config, network_named
 
+DETECTORS = ('detector1', 'detector2')
 LEVELS = range(5)
 
 
@@ -57,8 +56,9 @@ def test_a_golden_detector_computes_the_same(name: str) -> None:
     assert_agrees(masks, expected['mask_logits'], 'mask_logits')
 
 
-def shipped_model(file: str, scope: str) -> nn.Module:
+def shipped_model(name: str, scope: str) -> nn.Module:
     """The model of a shipped config as it is, without memory."""
+    file = network_named(name).shipped
     model = Config.fromfile(find_config(file)).model
     model.backbone.init_cfg = None
     with torch.device('meta'):
@@ -76,7 +76,7 @@ def zeros(shapes: dict[str, list[int]]) -> dict[str, Tensor]:
 def test_a_full_size_detector_loads_strictly(name: str) -> None:
     file = GOLDEN_DIR / f'{name}_keys.json'
     released = zeros(json.loads(file.read_text()))
-    model = shipped_model(DETECTORS[name], 'mmdet')
+    model = shipped_model(name, 'mmdet')
     weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
     # what the file says about itself is what the config says
@@ -123,7 +123,7 @@ def full_size_segmentor() -> dict[str, list[int]]:
 
 def test_a_full_size_segmentor_loads_strictly() -> None:
     released = zeros(full_size_segmentor())
-    model = shipped_model(SEGMENTOR, 'mmseg')
+    model = shipped_model('segmentor', 'mmseg')
     weights = convert_released_state_dict(released)
     model.load_state_dict(weights, strict=True)
     config = model_config(describe_released(released))

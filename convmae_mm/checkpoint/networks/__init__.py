@@ -46,12 +46,11 @@ def find_network(names: Iterable[str]) -> Network:
     """
     names = list(names)
     check_is_convmae(names)
-    if uses_our_names(names):
+    if ours := [x for x in names if _OURS.search(x)]:
         raise CheckpointError(
             'the tensors have the names of convmae_mm already, such as '
-            f'{next(x for x in names if _OURS.search(x))!r}; there is '
-            'nothing to convert. `convmae_mm.load(FILE)` builds what a '
-            'training of ours saved'
+            f'{ours[0]!r}; there is nothing to convert. '
+            '`convmae_mm.load(FILE)` builds what a training of ours saved'
         )
     return next(
         network

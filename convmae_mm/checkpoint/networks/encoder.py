@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from convmae_mm.checkpoint.errors import CheckpointError
 from convmae_mm.models.backbones import ConvMAE
 from convmae_mm.ops.patches import resolve_grid
 from convmae_mm.variants import (
+    RelativePosition,
     arch_zoo,
     mode_zoo,
     resolve_arch,
     resolve_mode,
 )
 
-from .encoder_rules import WINDOW_TABLE
-from .grids import Grid, ImgSize, rows_of_table, side_of_table, to_pixels
-from .reader import Outlined, shapes_of
+from .additions import AXES, read_mode
+from .encoder_rules import BACKBONE, WINDOW_TABLE
+from .grids import Grid, ImgSize, possible_grids, side_of_table, to_pixels
+from .reader import Outlined, Reader, ratio, shapes_of
 from .rules import Shape
 
 HEAD_CHANNELS = 64  # of one attention head, unless the arch is in arch_zoo
 WINDOWED = [x for x, mode in mode_zoo.items() if mode.window_block_indexes]
+GLOBAL_TABLE = r'(global_rel_pos|blocks3\.\d+\.attn\.rel_pos)\.table'
 
 
-@dataclass(frozen=True)
 class Encoder:
     """What the tensors of an encoder tell.
+
+    Args:
+        whole: The shapes of a network under our names.
 
     Attributes:
         mode: A name of ``mode_zoo``.
@@ -46,18 +51,93 @@ class Encoder:
         table_grid: The (H, W) that the larger ones are for; else None.
     """
 
-    mode: str
-    in_channels: int
-    embed_dims: tuple[int, ...]
-    depths: tuple[int, ...]
-    mlp_ratios: tuple[float, ...]
-    num_heads: int | None
-    positions: int
-    grids: tuple[Grid, ...]
-    tables: int | None
-    window_size: int | None
-    window_blocks: tuple[int, ...] | None
-    table_grid: Grid | None
+    num_heads: int | None = None
+    tables: int | None = None
+    window_size: int | None = None
+    window_blocks: tuple[int, ...] | None = None
+    table_grid: Grid | None = None
+
+    def __init__(self, whole: Reader) -> None:
+        reader, stages = whole.below(BACKBONE), (1, 2, 3)
+        self.embed_dims = tuple(
+            reader.known(
+                (rf'patch_embed{x}\.(proj|norm)\.(weight|bias)', 0),
+                (rf'blocks{x}\.\d+\.norm[12]\.(weight|bias)', 0),
+                (rf'blocks{x}\.\d+\.(conv[12]|depthwise|attn\.proj)\.bias', 0),
+            )
+            for x in stages
+        )
+        hidden = [
+            reader.known(
+                (rf'blocks{x}\.\d+\.mlp\.fc1\.(weight|bias)', 0),
+                (rf'blocks{x}\.\d+\.mlp\.fc2\.weight', 1),
+            )
+            for x in stages
+        ]
+        self.mlp_ratios = tuple(map(ratio, hidden, self.embed_dims))
+        self.depths = tuple(reader.depth(f'blocks{x}') for x in stages)
+        self.in_channels = reader.known((r'patch_embed1\.proj\.weight', 1))
+        self.positions = reader.known(('pos_embed', 1))
+        self.mode = read_mode(reader, self.depths[2])
+        self._read_tables(reader)
+        self.grids = possible_grids(self.positions, self.tables)
+        if not self.grids:
+            # embedding and tables contradict each other
+            reader.dispute((GLOBAL_TABLE, 0), ('pos_embed', 1))
+            self.grids = possible_grids(self.positions, None)
+
+    def _read_tables(self, reader: Reader) -> None:
+        """Tables of relative positions, of the kind that the mode has."""
+        kind = mode_zoo[self.mode].relative_position
+        if kind is RelativePosition.DECOMPOSED:
+            width = self.embed_dims[2]
+            channels = reader.known((AXES, 1), default=width)
+            self.num_heads = max(1, width // max(channels, 1))
+            self._read_axes(reader)
+        elif kind is not RelativePosition.NONE:
+            self.tables = reader.size((GLOBAL_TABLE, 0))
+            self.num_heads = reader.size((GLOBAL_TABLE, 1), (WINDOW_TABLE, 1))
+        if kind is RelativePosition.SHARED:
+            rows = reader.size((WINDOW_TABLE, 0))
+            side = None if rows is None else side_of_table(rows)
+            if side is None:
+                reader.dispute((WINDOW_TABLE, 0))
+            self.window_size = side or mode_zoo[self.mode].window_size
+
+    def _read_axes(self, reader: Reader) -> None:
+        """The side of windows, the blocks that have them, the whole grid.
+
+        Blocks are of two kinds, by the rows of their two tables. A block
+        whose tables are missing or of a third shape is taken for the closest
+        kind.
+        """
+        shapes = [
+            [
+                reader.shapes.get(f'blocks3.{x}.attn.rel_pos.{axis}') or (0,)
+                for axis in ('height', 'width')
+            ]
+            for x in range(self.depths[2])
+        ]
+        found = [(height[0], width[0]) for height, width in shapes]
+        pairs = Counter(pair for pair in found if all(pair))
+        common = [pair for pair, _ in pairs.most_common(2)] or [(1, 1)]
+        closest = [
+            max(common, key=lambda x: (x[0] == pair[0]) + (x[1] == pair[1]))
+            for pair in found
+        ]
+        usual = 2 * mode_zoo['vitdet'].window_size - 1
+        # windows are square, of the usual size if there are such
+        kinds = sorted(
+            set(closest), key=lambda x: (x != (usual, usual), x[0] != x[1], x)
+        )
+        window, (height, width) = kinds[0], kinds[-1]
+        self.window_size = window[0] // 2 + 1
+        self.window_blocks = tuple(
+            index
+            for index, kind in enumerate(closest)
+            if kind == window and len(kinds) > 1
+        )
+        self.table_grid = height // 2 + 1, width // 2 + 1
 
     def expect(self) -> dict[str, Shape]:
         """The names and shapes of its tensors, without prefix.
@@ -65,32 +145,25 @@ class Encoder:
         Raises:
             ConfigError: If there is no such ``ConvMAE``.
         """
-        settings: dict[str, Any] = {
-            'arch': self.arch(self.num_heads or 1),
-            'mode': self.mode,
-            'in_channels': self.in_channels,
-            'img_size': to_pixels(self.table_grid or self.grids[0]),
-            'pretrain_img_size': to_pixels(self.grids[0]),
-        }
+        windows: dict[str, Any] = {}
         if self.window_size is not None:
             blocks = self.window_blocks
             if blocks is None:
                 # which blocks have windows, shared tables do not tell
                 alone = self.depths[2] == 1 and self.tables is not None
                 blocks = () if alone else (0,)
-            settings['window_size'] = self.window_size
-            settings['window_block_indexes'] = blocks
+            windows['window_size'] = self.window_size
+            windows['window_block_indexes'] = blocks
         with Outlined():
-            return shapes_of(ConvMAE(**settings))
-
-    def arch(self, num_heads: int) -> dict[str, Any]:
-        """Widths and depths as ``ConvMAE`` takes them."""
-        return {
-            'embed_dims': self.embed_dims,
-            'depths': self.depths,
-            'num_heads': num_heads,
-            'mlp_ratios': self.mlp_ratios,
-        }
+            model = ConvMAE(
+                self._arch(self.num_heads or 1),
+                self.mode,
+                img_size=to_pixels(self.table_grid or self.grids[0]),
+                pretrain_img_size=to_pixels(self.grids[0]),
+                in_channels=self.in_channels,
+                **windows,
+            )
+            return shapes_of(model)
 
     def describe(
         self,
@@ -107,11 +180,8 @@ class Encoder:
             ConfigError: If ``ConvMAE`` takes no such settings.
         """
         mode = self.mode if mode is None else mode
-        windows = self._windows() if mode == self.mode else {}
-        if window_block_indexes is not None:
-            windows['window_block_indexes'] = tuple(window_block_indexes)
-        self._check_windows(mode, windows.get('window_block_indexes'))
-        arch = self.arch(self._settle_heads(num_heads))
+        windows = self._windows(mode, window_block_indexes)
+        arch = self._arch(self._settle_heads(num_heads))
         resolve_arch(arch)
         return {
             'arch': arch,
@@ -122,7 +192,7 @@ class Encoder:
         }
 
     def position_grid(self, img_size: ImgSize = None) -> Grid:
-        """The (H, W) that the position embedding is stored for.
+        """The (H, W) that position embedding and tables are stored for.
 
         Square unless the tables say otherwise: a size with as many patches
         is one to use the network at, not the one that it was trained at.
@@ -149,45 +219,40 @@ class Encoder:
             f'{hint}, or the other way round'
         )
 
-    def index_grid(
-        self, table: str, name: str, rows: int, img_size: ImgSize
-    ) -> Grid:
+    def index_grid(self, table: str, img_size: ImgSize) -> Grid:
         """The (H, W) of the tokens that a table relates.
 
         Args:
-            table: Its name, ours, without prefix.
-            name: What the message calls it.
-            rows: Its length.
-            img_size: Of global tables that are not square, in pixels.
+            table: Its name, ours.
+            img_size: See :meth:`position_grid`, but it must fit.
 
         Raises:
-            CheckpointError: If the grid is unknown.
+            CheckpointError: If the grid is unknown, or not that of the size.
         """
-        side = side_of_table(rows)
-        if table == WINDOW_TABLE:
-            assert side is not None, 'windows are square'
-            return side, side
-        if img_size is None:
-            if side is not None and side * side == self.positions:
-                return side, side
+        if table.endswith(WINDOW_TABLE) and self.window_size is not None:
+            return self.window_size, self.window_size
+        grid = self.position_grid(img_size)
+        if img_size is not None and resolve_grid(img_size) != grid:
             raise CheckpointError(
-                f'{name!r} has {rows} rows for {self.positions} tokens, '
-                'which are no square grid; give img_size=(height, width)'
+                f'{img_size=} does not fit the relative-position tables, '
+                f'which are for img_size={to_pixels(grid)}'
             )
-        height, width = resolve_grid(img_size)
-        if rows_of_table(height, width) != rows:
-            raise CheckpointError(
-                f'{img_size=} does not fit {name!r}: a {height} x {width} '
-                f'grid needs {rows_of_table(height, width)} rows, but it '
-                f'has {rows}'
-            )
-        return height, width
+        return grid
 
-    def index_length(self, table: str) -> int:
-        """Tokens that a table relates; its index is square of that side."""
-        if table == WINDOW_TABLE and self.window_size is not None:
+    def tokens_of(self, table: str) -> int:
+        """How many tokens a table relates, by its name, ours."""
+        if table.endswith(WINDOW_TABLE) and self.window_size is not None:
             return self.window_size**2
         return self.positions
+
+    def _arch(self, num_heads: int) -> dict[str, Any]:
+        """Widths and depths as ``ConvMAE`` takes them."""
+        return {
+            'embed_dims': self.embed_dims,
+            'depths': self.depths,
+            'num_heads': num_heads,
+            'mlp_ratios': self.mlp_ratios,
+        }
 
     def _settle_heads(self, given: int | None) -> int:
         channels, stored = self.embed_dims[2], self.num_heads
@@ -196,20 +261,19 @@ class Encoder:
                 f'num_heads={given} contradicts the relative-position tables, '
                 f'which have {stored} heads; leave num_heads out'
             )
+        heads = stored if given is None else given
+        if heads is not None:
+            return heads
         # networks of the same widths have the heads of the published one
-        published = [
-            arch.num_heads
-            for arch in arch_zoo.values()
-            if arch.embed_dims == self.embed_dims
-        ]
-        if channels % HEAD_CHANNELS == 0:
-            published.append(channels // HEAD_CHANNELS)
-        if given is None and stored is None and not published:
+        for arch in arch_zoo.values():
+            if arch.embed_dims == self.embed_dims:
+                return arch.num_heads
+        if channels % HEAD_CHANNELS:
             raise CheckpointError(
                 f'the number of attention heads is not stored, and {channels} '
                 f'channels are no multiple of {HEAD_CHANNELS}; give num_heads'
             )
-        return next(x for x in (given, stored, *published) if x is not None)
+        return channels // HEAD_CHANNELS
 
     def _sizes(self, mode: str, img_size: ImgSize) -> dict[str, Any]:
         """img_size, and pretrain_img_size where the embedding keeps its own.
@@ -230,20 +294,25 @@ class Encoder:
             sizes['pretrain_img_size'] = to_pixels(positions)
         return sizes
 
-    def _windows(self) -> dict[str, Any]:
+    def _windows(
+        self, mode: str, given: Sequence[int] | None
+    ) -> dict[str, Any]:
         """window_size and window_block_indexes where not the mode's own."""
-        own, size = mode_zoo[self.mode], self.window_size
-        if self.table_grid == (own.window_size, own.window_size):
-            return {}  # windows as large as the grid
+        own, blocks = mode_zoo[self.mode], self.window_blocks
         settings: dict[str, Any] = {}
-        if self.window_blocks not in (None, own.window_block_indexes):
-            settings['window_block_indexes'] = self.window_blocks
-        if size not in (None, own.window_size) and self.window_blocks != ():
-            settings['window_size'] = size
-        return settings
-
-    def _check_windows(self, mode: str, blocks: Sequence[int] | None) -> None:
-        """Ask for the window blocks where neither file nor mode tells them."""
+        # windows as large as the grid tell nothing
+        of_grid = self.table_grid == (own.window_size, own.window_size)
+        if mode == self.mode and not of_grid:
+            if blocks not in (None, own.window_block_indexes):
+                settings['window_block_indexes'] = blocks
+            if (
+                self.window_size not in (None, own.window_size)
+                and blocks != ()
+            ):
+                settings['window_size'] = self.window_size
+        if given is not None:
+            settings['window_block_indexes'] = tuple(given)
+        blocks = settings.get('window_block_indexes')
         depth, usual = self.depths[2], arch_zoo['base'].depths[2]
         if blocks is None and depth != usual and mode in WINDOWED:
             raise CheckpointError(
@@ -252,3 +321,4 @@ class Encoder:
                 'window_block_indexes'
             )
         resolve_mode(mode, depth, window_block_indexes=blocks)
+        return settings

@@ -15,6 +15,7 @@ RELEASED_TABLE = 'relative_position_bias_table'
 RELEASED_INDEX = 'relative_position_index'
 
 _INDEX_REASON = 'computed from the grid of its table'
+_CONV_STAGES = ('blocks1.{index}', 'blocks2.{index}')
 _STAGE3 = 'blocks3.{index}'
 
 # What every transformer block has, of the encoder and of the decoder.
@@ -23,32 +24,31 @@ TRANSFORMER_LAYERS = (
     *('mlp.fc1.{leaf}', 'mlp.fc2.{leaf}'),
 )
 
+# What is called the same on both sides.
+_SAME = (
+    *('pos_embed', 'patch_embed4.{leaf}'),
+    *('patch_embed{index}.proj.{leaf}', 'patch_embed{index}.norm.{leaf}'),
+    *(f'{x}.norm1.{{leaf}}' for x in _CONV_STAGES),
+    *(f'{x}.norm2.{{leaf}}' for x in _CONV_STAGES),
+    *(f'{_STAGE3}.{x}' for x in TRANSFORMER_LAYERS),
+)
+# 1x1 convolutions there.
+_POINTWISE = [
+    f'{stage}.{x}'
+    for stage in _CONV_STAGES
+    for x in ('conv1', 'conv2', 'mlp.fc1', 'mlp.fc2')
+]
+
 # Released names and ours, without prefix on either side.
 ENCODER_RULES: Rules = (
-    Rule('pos_embed', 'pos_embed'),
-    Rule('patch_embed{index}.proj.{leaf}', 'patch_embed{index}.proj.{leaf}'),
-    Rule('patch_embed{index}.norm.{leaf}', 'patch_embed{index}.norm.{leaf}'),
-    Rule('patch_embed4.{leaf}', 'patch_embed4.{leaf}'),
+    *(Rule(x, x) for x in _SAME),
+    *(Rule(f'{x}.weight', f'{x}.weight', True) for x in _POINTWISE),
+    *(Rule(f'{x}.bias', f'{x}.bias') for x in _POINTWISE),
+    # released: the depthwise convolution is called attn
     *(
-        rule
-        for stage in ('blocks1.{index}', 'blocks2.{index}')
-        for rule in (
-            # released: the depthwise convolution is called attn
-            Rule(f'{stage}.attn.{{leaf}}', f'{stage}.depthwise.{{leaf}}'),
-            *(
-                Rule(
-                    f'{stage}.{x}.{leaf}',
-                    f'{stage}.{x}.{leaf}',
-                    leaf == 'weight',
-                )
-                for leaf in ('weight', 'bias')
-                for x in ('conv1', 'conv2', 'mlp.fc1', 'mlp.fc2')
-            ),
-            Rule(f'{stage}.norm1.{{leaf}}', f'{stage}.norm1.{{leaf}}'),
-            Rule(f'{stage}.norm2.{{leaf}}', f'{stage}.norm2.{{leaf}}'),
-        )
+        Rule(f'{x}.attn.{{leaf}}', f'{x}.depthwise.{{leaf}}')
+        for x in _CONV_STAGES
     ),
-    *(Rule(f'{_STAGE3}.{x}', f'{_STAGE3}.{x}') for x in TRANSFORMER_LAYERS),
     # modes detection and mimdet: a table for the window blocks, one for the
     # global blocks
     Rule(f'windowed_rel_pos_bias.{RELEASED_TABLE}', WINDOW_TABLE),

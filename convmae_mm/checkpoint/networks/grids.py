@@ -26,8 +26,8 @@ def build_position_index(grid: Grid) -> Tensor:
         key to query.
     """
     height, width = grid
-    rows = torch.arange(height).repeat_interleave(width)
-    columns = torch.arange(width).repeat(height)
+    cells = torch.cartesian_prod(torch.arange(height), torch.arange(width))
+    rows, columns = cells.unbind(1)
     dy = rows[:, None] - rows + height - 1
     dx = columns[:, None] - columns + width - 1
     return dy * (2 * width - 1) + dx

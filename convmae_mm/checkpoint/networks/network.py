@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from convmae_mm.shipped import find_config
 from .encoder import Encoder
 from .encoder_rules import BACKBONE, ENCODER_RULES
 from .reader import Reader
-from .rules import Rules, Shape, prefixed
+from .rules import Rule, Rules, Shape, prefixed
 
 Part = dict[str, Any]
 
@@ -56,20 +56,13 @@ class ReleasedNetwork:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a file does not tell, as the user gives it; see ``describe``."""
-
-    img_size: Any = None
-    decoder_num_heads: int | None = None
-    spelling: str = ''
-
-
-@dataclass(frozen=True)
 class Network:
     """One kind of network that was released, and all that is known of it.
 
     Names of ours are those of whole models in OpenMMLab: ``backbone.*`` for
-    the encoder, ``neck.*`` and heads for the rest.
+    the encoder, ``neck.*`` and heads for the rest. What the rules tell of
+    shapes is read and expected; a kind that is more than that overrides the
+    methods.
 
     Attributes:
         name: What it is called in code and on the command line.
@@ -81,10 +74,7 @@ class Network:
         prefix: What the released names of the encoder start with.
         part: What it has beside the encoder is called so in
             :class:`ReleasedNetwork`; '' for nothing.
-        read: Reads that part's sizes.
-        expect: The names and shapes of that part's tensors, by its sizes.
-        describe: That part's settings, by its sizes; by default the sizes.
-        config: Its model config, for ``MODELS.build``.
+        sizes: The sizes of that part, as the shapes in the rules name them.
         shipped: The shipped config that it was trained with, inside
             ``configs/``; '' for none.
     """
@@ -95,17 +85,68 @@ class Network:
     sign: str = ''
     prefix: str = ''
     part: str = ''
-    read: Callable[[Reader, Encoder], Part] = lambda reader, encoder: {}
-    expect: Callable[[Part, Encoder], dict[str, Shape]] = (
-        lambda part, encoder: {}
-    )
-    describe: Callable[[Part, Encoder, Options], Part] = (
-        lambda part, encoder, options: part
-    )
-    config: Callable[[ReleasedNetwork], ConfigDict] = lambda network: (
-        ConfigDict(type='convmae_mm.ConvMAE', **network.backbone)
-    )
+    sizes: tuple[str, ...] = ()
     shipped: str = ''
+
+    def read(self, reader: Reader, encoder: Encoder) -> Part:
+        """The part's sizes, as most tensors have them; None if none tells."""
+        shapes = [(rule.ours, axes) for rule, axes in self._shapes()]
+        return {
+            size: reader.size_at(
+                (name, axis)
+                for name, axes in shapes
+                for axis, told in enumerate(axes)
+                if told == size
+            )
+            for size in self.sizes
+        }
+
+    def expect(self, part: Part, encoder: Encoder) -> dict[str, Shape]:
+        """The names and shapes of that part's tensors, by its sizes.
+
+        The shapes in the rules are of these, of c1, c2 and c3, the channels
+        of the encoder's stages, and of what derives from them. A size that
+        nothing tells is 1, to go on with.
+        """
+        sizes = {x: 1 if size is None else size for x, size in part.items()}
+        sizes |= zip(('c1', 'c2', 'c3'), encoder.embed_dims, strict=True)
+        sizes |= self.derive(sizes)
+        return {
+            rule.ours: tuple(int(sizes.get(x, x)) for x in axes)
+            for rule, axes in self._shapes()
+        }
+
+    def derive(self, sizes: dict[str, int]) -> dict[str, int]:
+        """More sizes that shapes are of."""
+        return {}
+
+    def describe(
+        self, part: Part, encoder: Encoder, options: Mapping[str, Any]
+    ) -> Part:
+        """The part's settings, by its sizes.
+
+        Args:
+            part: The sizes.
+            encoder: What the encoder is.
+            options: What the file does not tell, as the user gives it,
+                ``img_size`` and ``decoder_num_heads``, and its spelling.
+        """
+        return part
+
+    def config(self, network: ReleasedNetwork) -> ConfigDict:
+        """The model config of a released network, for ``MODELS.build``.
+
+        That of a shipped config, with the sizes of the network. It brings
+        its own scope and loads no weights.
+        """
+        return ConfigDict(type='convmae_mm.ConvMAE', **network.backbone)
+
+    def _shapes(self) -> Iterator[tuple[Rule, list[str]]]:
+        """The rules that tell shapes, and the sizes of their axes."""
+        # shapes, as our names, are the same in every spelling
+        for rule in next(iter(self.rules.values())):
+            if isinstance(rule, Rule) and rule.shape is not None:
+                yield rule, rule.shape.split()
 
 
 def with_encoder(rules: Rules, prefix: str = '') -> Rules:

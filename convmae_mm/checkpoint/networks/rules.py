@@ -5,22 +5,22 @@ Tables are data, and work in both directions::
     RULES = (
         Rule('fpn.0.{leaf}', 'downsample.0.{leaf}'),
         Rule('mlp.fc1.weight', 'mlp.fc1.weight', pointwise=True),
-        Drop('{rest}.relative_position_index', 'computed from the grid'),
+        Drop('{leaf}.position_index', 'computed from the grid'),
     )
     ours = import_tensors(released, RULES)
     released = export_tensors(ours, RULES)
 
 Templates match whole names. Their placeholders, each at most once in a
-template, are ``{index}``, digits, ``{leaf}``, a name without dots, and
-``{rest}``, anything. The first rule that matches counts, in both directions,
-and one that matches must exist: conversions are total.
+template, are ``{index}``, digits, and ``{leaf}``, a name without dots. The
+first rule that matches counts, in both directions, and one that matches must
+exist: conversions are total.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from torch import Tensor
@@ -28,7 +28,7 @@ from torch import Tensor
 from convmae_mm.checkpoint.errors import UnmatchedTensorsError
 
 Shape = tuple[int, ...]
-PLACEHOLDERS = {'index': r'\d+', 'leaf': r'[^.]+', 'rest': r'.+'}
+PLACEHOLDERS = {'index': r'\d+', 'leaf': r'[^.]+'}
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,15 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Check that each name determines the other."""
-        released = sorted(_fields(self.released))
-        ours = sorted(_fields(self.ours))
+        released, ours = (
+            sorted(re.findall(r'{(\w+)}', x))
+            for x in (self.released, self.ours)
+        )
         if released != ours or len(set(ours)) < len(ours):
             raise ValueError(
                 f'{self.released!r} and {self.ours!r} must have the same '
                 'placeholders, each once'
             )
-
-    def to_ours(self, tensor: Tensor) -> Tensor:
-        """The numbers in our layout."""
-        return tensor.flatten(1) if self.pointwise else tensor
-
-    def to_released(self, tensor: Tensor) -> Tensor:
-        """Its inverse."""
-        return tensor[..., None, None] if self.pointwise else tensor
 
 
 @dataclass(frozen=True)
@@ -91,25 +85,17 @@ class Renaming:
 
     Args:
         rules: The table; the first rule that matches a name counts.
+
+    Attributes:
+        from_released: Our name for a released one, and the rule; (None, rule)
+            if it is dropped, both None if there is no rule.
+        from_ours: The released name for one of ours, and the rule, or None.
     """
 
     def __init__(self, rules: Rules) -> None:
-        self._released = _Alternatives((x.released, x) for x in rules)
-        self._ours = _Alternatives(
-            (x.ours, x) for x in rules if isinstance(x, Rule)
-        )
-
-    def from_released(self, name: str) -> Found:
-        """Our name and the rule; (None, rule) if dropped, else both None."""
-        rule, values = self._released.find(name)
-        ours = rule.ours.format(**values) if isinstance(rule, Rule) else None
-        return ours, rule
-
-    def from_ours(self, name: str) -> Found:
-        """The released name of a tensor of ours and the rule, or None."""
-        rule, values = self._ours.find(name)
-        released = None if rule is None else rule.released.format(**values)
-        return released, rule
+        self.from_released = _finder(rules, 'released', 'ours')
+        kept = [x for x in rules if isinstance(x, Rule)]
+        self.from_ours = _finder(kept, 'ours', 'released')
 
 
 @lru_cache(maxsize=64)
@@ -121,10 +107,10 @@ def renaming(rules: Rules) -> Renaming:
 def prefixed(rules: Rules, released: str, ours: str) -> Rules:
     """The same rules with a prefix in front of the names on each side."""
     return tuple(
-        replace(rule, released=released + rule.released, ours=ours + rule.ours)
-        if isinstance(rule, Rule)
-        else replace(rule, released=released + rule.released)
-        for rule in rules
+        Rule(released + x.released, ours + x.ours, x.pointwise, x.shape)
+        if isinstance(x, Rule)
+        else Drop(released + x.released, x.reason)
+        for x in rules
     )
 
 
@@ -137,10 +123,12 @@ def import_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    return _rename(
-        *(state_dict, renaming(rules).from_released, Rule.to_ours),
-        'are unknown to the conversion',
-    )
+    find = renaming(rules).from_released
+    named = _rename(state_dict, find, 'are unknown to the conversion')
+    return {
+        name: tensor.flatten(1) if rule.pointwise else tensor
+        for name, (tensor, rule) in named.items()
+    }
 
 
 def export_tensors(
@@ -152,64 +140,61 @@ def export_tensors(
         UnmatchedTensorsError: If there is no rule for a name, naming every
             such name.
     """
-    return _rename(
-        *(state_dict, renaming(rules).from_ours, Rule.to_released),
-        'have no released name',
-    )
+    find = renaming(rules).from_ours
+    named = _rename(state_dict, find, 'have no released name')
+    return {
+        name: tensor[..., None, None] if rule.pointwise else tensor
+        for name, (tensor, rule) in named.items()
+    }
 
 
 def _rename(
     state_dict: Mapping[str, Tensor],
     find: Callable[[str], Found],
-    transform: Callable[[Rule, Tensor], Tensor],
     trouble: str,
-) -> dict[str, Tensor]:
+) -> dict[str, tuple[Tensor, Rule]]:
+    """The tensors by their other names, each with its rule."""
     found = {name: find(name) for name in state_dict}
     unknown = [name for name, (_, rule) in found.items() if rule is None]
     if unknown:
         raise UnmatchedTensorsError(
             f'{len(unknown)} of {len(state_dict)} tensors {trouble}: {unknown}'
         )
-    renamed: dict[str, Tensor] = {}
+    renamed: dict[str, tuple[Tensor, Rule]] = {}
     for name, (target, rule) in found.items():
-        if target is None or not isinstance(rule, Rule):
-            continue
         if target in renamed:
             raise UnmatchedTensorsError(
                 f'two tensors would be called {target!r}'
             )
-        renamed[target] = transform(rule, state_dict[name])
+        if target and isinstance(rule, Rule):
+            renamed[target] = state_dict[name], rule
     return renamed
 
 
-def _fields(template: str) -> list[str]:
-    return re.findall(r'{(\w+)}', template)
+def _finder(
+    rules: Iterable[Rule | Drop], here: str, there: str
+) -> Callable[[str], Found]:
+    """Look-up of names of one side, by the templates of that name."""
+    names: dict[str, Rule | Drop] = {}
+    patterns = []
+    for rule in rules:
+        template = getattr(rule, here)
+        if '{' not in template:
+            names.setdefault(template, rule)
+            continue
+        pattern = re.escape(template)
+        for field, value in PLACEHOLDERS.items():
+            place = re.escape(f'{{{field}}}')
+            pattern = pattern.replace(place, f'(?P<{field}>{value})')
+        patterns.append((re.compile(pattern), rule))
 
+    def find(name: str) -> Found:
+        if name in names:
+            return getattr(names[name], there, None), names[name]
+        for pattern, rule in patterns:
+            if match := pattern.fullmatch(name):
+                other = getattr(rule, there, None)
+                return other and other.format(**match.groupdict()), rule
+        return None, None
 
-class _Alternatives:
-    """Templates as one pattern that tells which of them a name fits."""
-
-    def __init__(self, templates: Iterable[tuple[str, Rule | Drop]]) -> None:
-        self._rules: dict[int, tuple[Rule | Drop, list[str]]] = {}
-        patterns, group = [], 1
-        for template, rule in templates:
-            self._rules[group] = rule, _fields(template)
-            group += 1 + len(_fields(template))
-            pattern = re.sub(
-                r'\\{(\w+)\\}',
-                lambda field: f'({PLACEHOLDERS[field[1]]})',
-                re.escape(template),
-            )
-            patterns.append(f'({pattern})')
-        self._pattern = re.compile('|'.join(patterns) or r'(?!)')
-
-    def find(self, name: str) -> tuple[Rule | Drop | None, dict[str, str]]:
-        """The first rule whose template fits, and its placeholders."""
-        match = self._pattern.fullmatch(name)
-        if match is None or match.lastindex is None:
-            return None, {}
-        # the group that closed last is the one around the whole template
-        rule, fields = self._rules[match.lastindex]
-        return rule, dict(
-            zip(fields, match.groups()[match.lastindex :], strict=False)
-        )
+    return find

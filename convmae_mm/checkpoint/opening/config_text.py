@@ -24,19 +24,12 @@ from torch.optim import Optimizer
 from convmae_mm.errors import CheckpointError
 from convmae_mm.registry import dicts
 
-# Where the modules named in a config of ours come from.
-TRUSTED = (
-    *('convmae_mm.', 'mmengine.', 'mmcv.', 'mmdet.', 'mmseg.'),
-    *('mmpretrain.', 'torch.nn.', 'torch.optim.'),
-)
 SCOPES = ('convmae_mm', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
+# Where the modules named in a config of ours come from.
+TRUSTED = tuple(f'{x}.' for x in (*SCOPES, 'torch.nn', 'torch.optim'))
 # What these build takes configs, files or commands of its own.
 DRIVERS = ('INFERENCERS', 'RUNNERS', 'RUNNER_CONSTRUCTORS')
 PARTS = (nn.Module, Optimizer, OptimWrapper)
-# What a plain value is written with.
-LITERALS = (
-    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp),
-)
 
 
 def read_config_text(text: str) -> Config:
@@ -133,41 +126,33 @@ def _is_registered(found: Any) -> bool:
     return any(found is x for node in below for x in node.module_dict.values())
 
 
-def _evaluate(node: ast.expr) -> Any:
-    """A plain value: numbers, text, lists, tuples, sets, dicts of them."""
-    node = _Literals().visit(node)
-    for part in ast.walk(node):
-        if isinstance(part, ast.expr) and not isinstance(part, LITERALS):
-            raise _refusal(part)
-    try:
-        return ast.literal_eval(node)
-    except ValueError as error:
-        raise _refusal(node) from error
-
-
-class _Literals(ast.NodeTransformer):
-    """Literals in place of the calls and names that mmengine writes."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """``dict(a=1)`` and ``float('inf')``."""
-        match self.generic_visit(node):
-            case ast.Call(ast.Name('dict'), [], entries) if all(
-                entry.arg for entry in entries
-            ):
-                literal: ast.expr = ast.Dict(
-                    [ast.Constant(entry.arg) for entry in entries],
-                    [entry.value for entry in entries],
-                )
-                return ast.copy_location(literal, node)
-            case ast.Call(ast.Name('float'), [ast.Constant(str(text))], []):
-                return ast.copy_location(ast.Constant(float(text)), node)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        """``inf`` and ``nan``."""
-        if node.id not in ('inf', 'nan'):
-            return node
-        return ast.copy_location(ast.Constant(float(node.id)), node)
+def _evaluate(node: Any) -> Any:
+    """A plain value, and the calls and names that mmengine writes in one."""
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.List(items):
+            return [_evaluate(x) for x in items]
+        case ast.Tuple(items):
+            return tuple(_evaluate(x) for x in items)
+        case ast.Set(items):
+            return {_evaluate(x) for x in items}
+        case ast.Dict(keys, values) if None not in keys:
+            pairs = zip(keys, values, strict=True)
+            return {_evaluate(key): _evaluate(x) for key, x in pairs}
+        case ast.Call(ast.Name('dict'), [], named) if all(
+            x.arg for x in named
+        ):
+            return {x.arg: _evaluate(x.value) for x in named}
+        case ast.UnaryOp(ast.UAdd(), operand):
+            return +_evaluate(operand)
+        case ast.UnaryOp(ast.USub(), operand):
+            return -_evaluate(operand)
+        case ast.Call(ast.Name('float'), [ast.Constant(str(text))], []):
+            return float(text)
+        case ast.Name('inf' | 'nan' as text):
+            return float(text)
+    raise _refusal(node)
 
 
 def _refusal(node: ast.stmt | ast.expr) -> CheckpointError:

@@ -26,23 +26,26 @@ HEAD_BYTES = 512
 # What an archive may unpack to: weights hardly compress, zeros do.
 MAX_RATIO, MAX_FREE = 100, 2**28  # times its size; bytes always allowed
 MAX_HEADER = 100_000_000  # of safetensors, in bytes
-# How other files begin that people take for checkpoints.
-_KINDS: tuple[tuple[bytes, str], ...] = (
-    (b'\x89PNG', 'a PNG image'),
-    (b'\xff\xd8\xff', 'a JPEG image'),
-    (b'GIF8', 'a GIF image'),
-    (b'BM', 'a bitmap image'),
-    (b'%PDF', 'a PDF document'),
-    (b'\x1f\x8b', 'a gzip archive; unpack it first'),
-    (b'7z\xbc\xaf', 'a 7z archive; unpack it first'),
-    (b'Rar!', 'a RAR archive; unpack it first'),
-    (b'\x89HDF', 'an HDF5 file'),
-    (b'\x93NUMPY', 'a NumPy array'),
-    (b'version https://git-lfs', "a Git LFS pointer; run 'git lfs pull'"),
-)
+# How other files begin that people take for checkpoints, as patterns.
+_KINDS: dict[bytes, str] = {
+    rb'\x89PNG': 'a PNG image',
+    rb'\xff\xd8\xff': 'a JPEG image',
+    rb'GIF8': 'a GIF image',
+    rb'BM': 'a bitmap image',
+    rb'%PDF': 'a PDF document',
+    rb'\x1f\x8b': 'a gzip archive; unpack it first',
+    rb'7z\xbc\xaf': 'a 7z archive; unpack it first',
+    rb'Rar!': 'a RAR archive; unpack it first',
+    rb'\x89HDF': 'an HDF5 file',
+    rb'\x93NUMPY': 'a NumPy array',
+    rb'version https://git-lfs': "a Git LFS pointer; run 'git lfs pull'",
+    rb'(?i)\s*<(!doctype html|html|\?xml|head)': (
+        'a web page, as saved when a download link leads to a log-in or '
+        'confirmation page; download the file itself'
+    ),
+}
 # The number that torch.save put first before it wrote zip archives.
 _TORCH_MAGIC = bytes.fromhex('6cfc9c46f9206aa85019')
-_WEB_PAGE = re.compile(rb'\s*<(!doctype html|html|\?xml|head)', re.IGNORECASE)
 
 
 def read_container(
@@ -109,36 +112,32 @@ def check_kind(path: Path) -> str:
     # a JSON header behind its length in 8 bytes
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < MAX_HEADER:
         return 'safetensors'
+    # only torch.save of torch < 1.6 wrote pickles that are safe to try
+    if head.startswith(b'\x80') and _TORCH_MAGIC in head[:32]:
+        return 'pickle'
     if head.startswith(b'\x80'):
-        return _check_pickle(path, head)
+        raise UnsafeFileError(
+            f'{path} is a pickle that torch.save did not write, such as '
+            "detectron2's .pkl files, and could run code when loaded, so it "
+            'is not loaded; save its tensors with torch.save'
+        )
     raise CheckpointError(
         f'{path} is no checkpoint: it is {_tell_kind(head)}; needed is a '
         'file of torch.save (.pth, .pt) or of safetensors'
     )
 
 
-def _check_pickle(path: Path, head: bytes) -> str:
-    """Only torch.save of torch < 1.6 wrote pickles that are safe to try."""
-    if _TORCH_MAGIC not in head[:32]:
-        raise UnsafeFileError(
-            f'{path} is a pickle that torch.save did not write, such as '
-            "detectron2's .pkl files, and could run code when loaded, so it "
-            'is not loaded; save its tensors with torch.save'
-        )
-    return 'pickle'
-
-
 def _check_zip(path: Path) -> str:
+    if not zipfile.is_zipfile(path):
+        raise _cut_off(path, 'the index at its end is missing')
     try:
-        if not zipfile.is_zipfile(path):
-            raise _cut_off(path, 'the index at its end is missing')
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            compressed = _is_compressed(path, archive.infolist())
+            entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise CheckpointError(
             f'{path} is damaged and cannot be read: {error}; get it again'
         ) from error
+    names = [x.filename for x in entries]
     if not any(name.endswith('/data.pkl') for name in names):
         raise CheckpointError(
             f'{path} is no checkpoint: it is a zip archive with '
@@ -150,11 +149,6 @@ def _check_zip(path: Path) -> str:
             f'{path} is a TorchScript program, not a checkpoint; save the '
             'state_dict() of the module instead'
         )
-    return 'compressed zip' if compressed else 'zip'
-
-
-def _is_compressed(path: Path, entries: list[zipfile.ZipInfo]) -> bool:
-    """Whether tensors in an archive have to be unpacked, to a sane size."""
     size, unpacked = path.stat().st_size, sum(x.file_size for x in entries)
     stored = [x for x in entries if x.compress_type == zipfile.ZIP_STORED]
     if unpacked > max(MAX_RATIO * size, MAX_FREE) or (
@@ -164,18 +158,13 @@ def _is_compressed(path: Path, entries: list[zipfile.ZipInfo]) -> bool:
             f'{path} of {size} bytes would unpack to {unpacked}: no weights '
             'compress like that, so it is not read; get it from its source'
         )
-    return len(stored) < len(entries)
+    return 'zip' if len(stored) == len(entries) else 'compressed zip'
 
 
 def _tell_kind(head: bytes) -> str:
-    for magic, kind in _KINDS:
-        if head.startswith(magic):
+    for pattern, kind in _KINDS.items():
+        if re.match(pattern, head):
             return kind
-    if _WEB_PAGE.match(head):
-        return (
-            'a web page, as saved when a download link leads to a log-in or '
-            'confirmation page; download the file itself'
-        )
     try:
         text = head.decode('utf-8', errors='strict')
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -82,32 +83,32 @@ def cached_path(url: str) -> Path:
 
 def _download(url: str) -> Path:
     target = cached_path(url)
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # One of several processes fetches it, the others wait.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            if not target.is_file():
-                _download_to(url, target)
-        finally:
-            os.close(folder)
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # One of several processes fetches it, the others wait.
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not target.is_file():
+            _download_to(url, target)
+    finally:
+        os.close(folder)
     return target
 
 
 def _download_to(url: str, target: Path) -> None:
-    with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix='.', suffix='.part', delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix='.', suffix='.part'
+    )
+    part = Path(name)
+    try:
+        with os.fdopen(handle, 'wb') as file:
             _fetch(url, file)
-            file.close()
-            _check(url, target.name, part)
-            os.replace(part, target)
-        finally:
-            file.close()
-            part.unlink(missing_ok=True)
+        _check(url, target.name, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _fetch(url: str, file: IO[bytes]) -> None:
@@ -115,8 +116,7 @@ def _fetch(url: str, file: IO[bytes]) -> None:
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
             promised = response.headers.get('Content-Length')
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
+            shutil.copyfileobj(response, file, CHUNK)
     # HTTPError is a URLError, which is an OSError, as are time-outs.
     except URLError as error:
         raise CheckpointError(

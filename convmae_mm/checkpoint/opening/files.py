@@ -16,6 +16,7 @@ from torch import Tensor
 
 from convmae_mm.checkpoint.errors import CheckpointError, ForeignNetworkError
 
+from .config_text import read_config_text
 from .containers import read_container, read_safetensors_metadata
 from .downloads import resolve
 from .foreign import check_is_convmae
@@ -62,6 +63,14 @@ class LoadedFile:
         """Whether the state of an optimizer is in the file."""
         return any(key in OPTIMIZER_KEYS for key in self.extras)
 
+    def read_config(self) -> Mapping[str, Any]:
+        """The config inside; empty without one of plain values."""
+        text = self.settings.get('cfg')
+        try:
+            return read_config_text(text) if isinstance(text, str) else {}
+        except CheckpointError:
+            return {}
+
 
 def load_weights_file(
     source: str | os.PathLike, finite: bool = True, mapped: bool = False
@@ -83,26 +92,43 @@ def load_weights_file(
     path = resolve(source)
     # mapped: the states of optimizers, which nobody asked for, are not read
     kind, content = read_container(path, mapped=True)
+    container: str | None = None
     if kind == 'safetensors':
-        settings = _read_metadata(path)
-        loaded = LoadedFile(
-            path,
-            kind,
-            _strip(content, path, mapped),
-            epochs=_number(settings, 'epoch'),
-            iterations=_number(settings, 'iter'),
-            settings=settings,
-        )
+        weights, content = content, {'meta': _read_metadata(path)}
+        extras = []
+    elif isinstance(content, Mapping):
+        container, weights = _find_weights(path, content)
+        known = {container.partition('.')[0]} if container else {*weights}
+        extras = [str(x) for x in content if x not in known]
     else:
-        loaded = _open_content(path, content, mapped)
-    if not loaded.weights:
+        raise CheckpointError(
+            f'{path} holds a {type(content).__name__}, not a dict with weights'
+        )
+    weights = _strip(weights, path, mapped)
+    if not weights:
         raise CheckpointError(f'{path} holds no tensors')
     try:
-        check_is_convmae(loaded.weights)
+        check_is_convmae(weights)
     except ForeignNetworkError as error:
         raise ForeignNetworkError(f'{path}: {error}') from error
-    check_usable(loaded.weights, path, finite)
-    return loaded
+    check_usable(weights, path, finite)
+    meta, args = content.get('meta'), content.get('args')
+    meta = meta if isinstance(meta, Mapping) else {}
+    args = vars(args) if isinstance(args, Namespace) else args
+    # MAE's and detectron2's codes store the index of the last, from 0;
+    # OpenMMLab the number that are finished.
+    epoch = _number(content, 'epoch', 1)
+    iteration = _number(content, 'iteration', 1)
+    return LoadedFile(
+        path=path,
+        format=kind,
+        weights=weights,
+        container=container,
+        extras=tuple(extras),
+        epochs=_number(meta, 'epoch') if epoch is None else epoch,
+        iterations=_number(meta, 'iter') if iteration is None else iteration,
+        settings=dict(args if isinstance(args, Mapping) else meta),
+    )
 
 
 def check_usable(
@@ -176,42 +202,12 @@ def unpack_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     return weights
 
 
-def _open_content(path: Path, content: Any, mapped: bool) -> LoadedFile:
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f'{path} holds a {type(content).__name__}, not a dict with weights'
-        )
-    container, weights = _find_weights(path, content)
-    entry = (container or '').partition('.')[0]
-    known = {entry} if container else set(weights)
-    meta = content.get('meta')
-    meta = meta if isinstance(meta, Mapping) else {}
-    args = content.get('args')
-    args = vars(args) if isinstance(args, Namespace) else args
-    # MAE's and detectron2's codes store the index of the last, from 0;
-    # OpenMMLab the number that are finished.
-    epoch = _number(content, 'epoch', 1)
-    iteration = _number(content, 'iteration', 1)
-    return LoadedFile(
-        path=path,
-        format='pth',
-        weights=_strip(weights, path, mapped),
-        container=container,
-        extras=tuple(str(x) for x in content if x not in known),
-        epochs=_number(meta, 'epoch') if epoch is None else epoch,
-        iterations=_number(meta, 'iter') if iteration is None else iteration,
-        settings=dict(args if isinstance(args, Mapping) else meta),
-    )
-
-
 def _find_weights(
     path: Path | str, content: Mapping
 ) -> tuple[str | None, dict[str, Tensor]]:
     """The entry with the weights (None: all entries) and the weights."""
     for key in (*WEIGHT_KEYS, *EMA_KEYS):
-        entry = content.get(key)
-        if not isinstance(entry, Mapping):
-            continue
+        entry: Any = content.get(key)
         tensors = _tensors_of(entry)
         if tensors and len(tensors) < len(entry):
             others = [x for x in entry if x not in tensors]
@@ -220,11 +216,10 @@ def _find_weights(
             )
         if tensors:
             return key, tensors
-        for inner in WEIGHT_KEYS:
+        for inner in WEIGHT_KEYS if isinstance(entry, Mapping) else ():
             if tensors := _tensors_of(entry.get(inner)):
                 return f'{key}.{inner}', tensors
-    weights = _tensors_of(content)
-    if weights:
+    if weights := _tensors_of(content):
         return None, weights
     entries = sorted(map(str, content))
     if {'state', 'param_groups'} <= set(content) or (
@@ -241,11 +236,10 @@ def _find_weights(
 
 
 def _tensors_of(entry: Any) -> dict[str, Tensor]:
-    if not isinstance(entry, Mapping):
-        return {}
+    items = entry.items() if isinstance(entry, Mapping) else ()
     return {
         key: value
-        for key, value in entry.items()
+        for key, value in items
         if isinstance(key, str) and isinstance(value, Tensor)
     }
 
@@ -271,11 +265,10 @@ def _strip(
         for name, tensor in weights.items()
         if name not in _COUNTERS
     }
-    prefix = 'module.'
-    if not all(name.startswith(prefix) for name in plain):
-        prefix = ''
+    wrapped = all(name.startswith('module.') for name in plain)
+    prefix = 'module.' if wrapped else ''
     return {
-        name[len(prefix) :]: x if mapped else x.clone()
+        name.removeprefix(prefix): x if mapped else x.clone()
         for name, x in plain.items()
     }
 

@@ -49,39 +49,34 @@ def _known_as(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return known
 
 
-def _safe_globals() -> list[Any]:
-    reconstruct: Any = np.empty(0).__reduce__()[0]
-    scalar: Any = np.float64(0).__reduce__()[0]
-    dtypes = {type(np.dtype(name)) for name in NUMPY_DTYPES}
-    return [
-        HistoryBuffer,
-        # the authors' codes store their command line
-        Namespace,
-        # what a `metainfo`, and hooks of the user's, put into a checkpoint
-        ConfigDict,
-        PosixPath,
-        PurePosixPath,
-        date,
-        datetime,
-        timedelta,
-        timezone,
-        bytes,  # what an empty array holds
-        range,
-        slice,
-        set,
-        frozenset,
-        complex,
-        _known_as('builtins.getattr', _history_statistic),
-        np.ndarray,
-        np.dtype,
-        *dtypes,
-        # NumPy 2 renamed numpy.core; a checkpoint may move between the two.
-        _known_as('numpy.core.multiarray._reconstruct', reconstruct),
-        _known_as('numpy._core.multiarray._reconstruct', reconstruct),
-        _known_as('numpy.core.multiarray.scalar', scalar),
-        _known_as('numpy._core.multiarray.scalar', scalar),
-    ]
-
-
+_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]
+_SCALAR: Any = np.float64(0).__reduce__()[0]
 # What a resume and released files need beside tensors; none runs code.
-SAFE_GLOBALS = tuple(_safe_globals())
+SAFE_GLOBALS: tuple[Any, ...] = (
+    HistoryBuffer,
+    # the authors' codes store their command line
+    Namespace,
+    # what a `metainfo`, and hooks of the user's, put into a checkpoint
+    ConfigDict,
+    PosixPath,
+    PurePosixPath,
+    date,
+    datetime,
+    timedelta,
+    timezone,
+    bytes,  # what an empty array holds
+    range,
+    slice,
+    set,
+    frozenset,
+    complex,
+    _known_as('builtins.getattr', _history_statistic),
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(name)) for name in NUMPY_DTYPES},
+    # NumPy 2 renamed numpy.core; a checkpoint may move between the two.
+    _known_as('numpy.core.multiarray._reconstruct', _RECONSTRUCT),
+    _known_as('numpy._core.multiarray._reconstruct', _RECONSTRUCT),
+    _known_as('numpy.core.multiarray.scalar', _SCALAR),
+    _known_as('numpy._core.multiarray.scalar', _SCALAR),
+)

@@ -21,7 +21,7 @@ TABLES = [
     for network in NETWORKS
     for spelling, rules in network.rules.items()
 ]
-SAMPLES = dict(index='7', leaf='weight', rest='3.some.weight')
+SAMPLES = dict(index='7', leaf='weight')
 
 
 @pytest.mark.parametrize('rules', TABLES)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convmae_mm import ConvMAE, cli
 from convmae_mm.apis import build_from_official
 from convmae_mm.checkpoint import (
+    ReleasedNetwork,
     UnmatchedTensorsError,
     convert_released_state_dict,
     describe_ours,
@@ -25,24 +26,29 @@ from convmae_mm.checkpoint import (
     load_weights_file,
 )
 from convmae_mm.checkpoint.networks import NETWORKS, Network, network_named
-from convmae_mm.checkpoint.networks.layers import affine, expect_by, read_by
+from convmae_mm.checkpoint.networks.layers import affine
 from convmae_mm.checkpoint.networks.network import with_encoder
 
 DEPTH_RULES = affine('depth.out', 'depth_head.conv', 'bins c3 1 1')
-ROW = Network(
+
+
+class Depth(Network):
+    def config(self, network: ReleasedNetwork) -> ConfigDict:
+        return ConfigDict(
+            type='DepthEstimator',
+            backbone=dict(type='convmae_mm.ConvMAE', **network.backbone),
+            **network.parts['estimator'],
+        )
+
+
+ROW = Depth(
     name='depth',
     title='a depth estimator',
     sign=r'depth\.',
     prefix='trunk.',
     rules={'': with_encoder(DEPTH_RULES, 'trunk.')},
     part='estimator',
-    read=read_by(DEPTH_RULES, 'bins'),
-    expect=expect_by(DEPTH_RULES),
-    config=lambda network: ConfigDict(
-        type='DepthEstimator',
-        backbone=dict(type='convmae_mm.ConvMAE', **network.backbone),
-        **network.parts['estimator'],
-    ),
+    sizes=('bins',),
     shipped='depth/depth_convmae-base.py',
 )
 
