@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convmae_mm.data_check import Report
-    from convmae_mm.data_check.parts import Part
+    from convmae_mm.data_check.report import Part
 
 LAYOUT_NAMES = (
     *('auto', 'coco', 'ade20k', 'imagenet', 'digit-scenes'),

@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """Write NAME_train.json and NAME_val.json beside the file."""
     from convmae_mm.data_check.exports import refuse_export
     from convmae_mm.errors import DataError
-    from convmae_mm.own_data.coco import CocoSet, read_coco, split_coco
+    from convmae_mm.own_data.coco import read_coco, split_coco
     from convmae_mm.predict.writers import write_text
 
     file = args.annotations
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
             'themselves'
         )
     parts = split_coco(
-        CocoSet(file, file.parent, read_coco(file, file.parent)),
+        read_coco(file, file.parent),
         file.with_name(f'{file.stem}_train.json'),
         file.with_name(f'{file.stem}_val.json'),
         args.seed,
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     for part in parts:
         write_text(part.file, part.text)
         print(
-            f'{part.file}: {len(part.content["images"])} pictures, '
-            f'{len(part.content["annotations"])} objects'
+            f'{part.file}: {len(part.content.images)} pictures, '
+            f'{len(part.content.annotations)} objects'
         )
     return 0

@@ -22,7 +22,13 @@ from convmae_mm.datasets.coco_by_name import (
 )
 
 from .coco_classes import ExpectedClasses, check_classes, check_use, some
-from .coco_instances import CocoContent, check_boxes, check_crowds, check_masks
+from .coco_instances import (
+    MIN_SIDE,
+    CocoContent,
+    check_boxes,
+    check_crowds,
+    check_masks,
+)
 from .json_files import read_json
 from .places import how_to_place
 from .report import Notes
@@ -67,9 +73,10 @@ def check_coco(
     data: Any,
     notes: Notes,
     expected: ExpectedClasses | None = None,
-    with_masks: bool = True,
+    with_masks: bool | None = True,
     learned: bool = True,
     labelled: bool = True,
+    bare_will_do: bool = False,
     pictures: str | os.PathLike | None = None,
 ) -> CocoContent | None:
     """Note what is wrong with the content of a COCO file.
@@ -78,17 +85,23 @@ def check_coco(
         data: As JSON gave it.
         notes: Where faults go.
         expected: The classes of the config; None if any will do.
-        with_masks: Whether each annotation needs an instance mask.
+        with_masks: Whether each annotation needs an instance mask; None
+            where masks are used if all have one.
         learned: Whether a class without annotations is worth a word.
         labelled: Whether annotations are needed; otherwise they are not
             looked at, and may be missing.
+        bare_will_do: Whether pictures without any annotation, such as COCO's
+            test-dev, are only unusual.
         pictures: The folder of the pictures, which tell the sizes that images
             lack.
 
     Returns:
         The records that have every field, or None if it is no COCO file.
     """
-    if isinstance(data, dict) and not labelled:
+    if isinstance(data, dict) and (
+        not labelled
+        or (bare_will_do and 'images' in data and not data.get('annotations'))
+    ):
         data = {**data, 'annotations': []}
     if not isinstance(data, dict) or not all(
         isinstance(data.get(name), list) for name in FIELDS
@@ -105,22 +118,19 @@ def check_coco(
         measure = functools.partial(complete_image, folder=pictures)
         _compute(data, 'images', SIDES, measure, notes)
     _compute(data, 'annotations', COMPUTED_FIELDS, complete, notes)
-    content = CocoContent(**{x: _complete(data[x], x, notes) for x in FIELDS})
-    annotations = content.annotations
-    notes.count(
-        images=len(content.images),
-        annotations=len(annotations),
-        categories=len(content.categories),
-        crowds=sum(bool(x['iscrowd']) for x in annotations),
+    content = CocoContent(
+        **{x: _complete(data[x], x, notes) for x in FIELDS},
+        others={k: v for k, v in data.items() if k not in FIELDS},
     )
+    images, annotations = content.images, content.annotations
     notes.error(
         'image-size-stated',
-        f'{{count}} of {len(content.images):,} images have no size above 0',
+        f'{{count}} of {len(images):,} images have no size above 0',
         'write width and height in pixels, or leave both out: they are '
         'measured',
         [
             f'{x["file_name"]}: {x["width"]} x {x["height"]}'
-            for x in content.images
+            for x in images
             if not (x['width'] > 0 and x['height'] > 0)  # NaN is neither
         ],
     )
@@ -131,13 +141,24 @@ def check_coco(
     if labelled and not annotations:
         notes.error(
             'no-annotations',
-            f'{len(content.images):,} images without a single annotation',
+            f'{len(images):,} images without a single annotation',
             'nothing can be learned or scored from it: is this the right '
             'file?',
+            severity='warning' if bare_will_do else 'error',
         )
-    elif labelled and learned:
+    elif labelled and not content.objects:
+        notes.error(
+            'no-objects',
+            f'none of {len(annotations):,} annotations of {len(images):,} '
+            'images is an object that mmdet learns or scores',
+            'each must be of one object, no crowd, with a box [x, y, width, '
+            f'height] in pixels, {MIN_SIDE:g} at least',
+        )
+    if labelled and annotations and learned:
         check_use(content, expected, notes)
     check_boxes(content, notes)
+    if with_masks is None:
+        with_masks = all(x.get('segmentation') for x in annotations)
     if with_masks:
         check_masks(content, notes)
     check_crowds(content, notes)

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,16 @@ POLYGON_NUMBERS = 6
 
 @dataclass
 class CocoContent:
-    """The complete records of an annotation file."""
+    """The complete records of an annotation file.
+
+    Attributes:
+        others: What else it holds, by its key.
+    """
 
     images: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: list[dict[str, Any]]
+    others: dict[str, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def sizes(self) -> Sizes:
@@ -63,6 +68,12 @@ class CocoContent:
         small = (self.boxes[:, 2:] < MIN_SIDE).any(1)
         found: np.ndarray = small | (none & ~np.isnan(self.boxes[:, 0]))
         return found
+
+    @functools.cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """Annotations that are no crowds, and large enough for mmdet."""
+        pairs = zip(self.annotations, self.empty, strict=True)
+        return [x for x, empty in pairs if not (x['iscrowd'] or empty)]
 
 
 def _is_box(box: Any) -> bool:

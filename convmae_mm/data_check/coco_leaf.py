@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .coco_classes import ExpectedClasses, kept
-from .coco_file import check_coco, read_annotations
-from .leaf import Leaf, root_of
-from .pictures import check_sizes
+from .detection_set import DetectionSet
+from .leaf import Leaf, loader_of, root_of
 
 
 def is_plain_coco(dataset: Any) -> bool:
@@ -27,55 +25,34 @@ def read_coco(leaf: Leaf, with_masks: bool) -> None:
     split, dataset, notes = leaf.split, leaf.dataset, leaf.notes
     ann_file = Path(dataset.ann_file)
     split.ann_files.append(str(ann_file))
-    data = read_annotations(ann_file, root_of(leaf.cfg), notes)
-    if data is None:
-        return
     classes = tuple(dataset.metainfo.get('classes') or ())
-    # pictures alone, such as COCO's test-dev: fine for predictions
-    bare = (
-        split.name == 'test'
-        and isinstance(data, dict)
-        and 'images' in data
-        and not data.get('annotations')
-    )
-    content = check_coco(
-        data,
-        notes,
-        ExpectedClasses(classes),
-        with_masks,
+    found = DetectionSet(
+        part=notes.part,
+        ann_file=ann_file,
+        images=dataset.data_prefix.get('img', ''),
+        root=root_of(leaf.cfg),
+        classes=ExpectedClasses(classes),
+        with_masks=with_masks,
         learned=split.name == 'train',
-        labelled=leaf.labelled and not bare,
-        pictures=dataset.data_prefix.get('img', ''),
+        labelled=leaf.labelled,
+        bare_will_do=split.name == 'test',
+        load=loader_of(leaf.cfg),
     )
+    content = found.read(notes)
     if content is None:
         return
-    if bare and leaf.labelled:
-        notes.warning(
-            'no-annotations',
-            f'{len(content.images):,} images without a single annotation',
-            'nothing can be scored: is this the right file?',
-        )
-    notes.report.facts.pop(notes.part)
     filters = None if dataset.test_mode else dataset.filter_cfg
     counts = kept(content, classes, filters, notes)
-    if not bare:
-        _check_kept(leaf, counts, classes)
+    _check_kept(leaf, counts, classes)
     split.image_ids |= {x['id'] for x in content.images}
     if 'img' not in dataset.data_prefix:
         notes.error(
             'picture-prefix',
             f'data_prefix={dict(dataset.data_prefix)} has no img',
             "set data_prefix=dict(img='FOLDER/'), relative to data_root",
-            [''],
         )
-    prefix = dataset.data_prefix.get('img', '')
-    stated = {
-        os.path.join(prefix, x['file_name']): (x['width'], x['height'])
-        for x in content.images
-    }
-    paths = leaf.existing(list(stated), prefix)
+    paths = found.find_pictures(content, notes)
     split.paths += paths[: counts['pictures kept'] or None]
-    check_sizes(stated, leaf.measure(paths), notes)
 
 
 def _check_kept(
@@ -83,7 +60,10 @@ def _check_kept(
 ) -> None:
     """Note that nothing is left, unless another fault explains it."""
     notes = leaf.notes
-    named = {'category-missing', 'field-missing', 'no-annotations'}
+    named = {
+        *('category-missing', 'field-missing'),
+        *('no-annotations', 'no-objects'),
+    }
     known = {x.code for x in notes.report.faults if x.part == notes.part}
     pictures, objects = counts['pictures kept'], counts['objects kept']
     if known & named or (pictures and (objects or not leaf.labelled)):

@@ -11,10 +11,11 @@ from convmae_mm.datasets.image_files import find_in_folder, walk_files
 from convmae_mm.errors import ConfigError, DataError
 
 from . import public_sets as known
+from .class_folders import ClassFolders
 from .exports import refuse_export
-from .parts import ClassFolders, Part, PictureFolder
+from .picture_folder import PictureFolder
 from .places import PICTURES, ROLES, find_splits, subfolders, words_of
-from .report import Examiner, Report
+from .report import Examiner, Part, Report
 
 OWN_LAYOUT = 'own'
 

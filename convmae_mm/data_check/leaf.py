@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from mmengine.registry import TRANSFORMS
 from convmae_mm.registry import dicts, type_name
 
 from .label_maps import IGNORED
-from .pictures import Load, measure, note_missing
-from .places import how_to_place, list_files, require_folder
+from .pictures import Load
+from .places import how_to_place
 from .report import Notes
 
 
@@ -71,24 +71,6 @@ class Leaf:
         """Of its classes, or of the model's; None if unknown."""
         return len(self.split.classes or ()) or self.num_classes
 
-    def existing(self, paths: Sequence[str], prefix: str) -> list[str]:
-        """The pictures that exist; notes the others."""
-        missing = set(not_there(paths))
-        if not missing:
-            return list(paths)
-        folder, root = Path(prefix), root_of(self.cfg)
-        if not require_folder(folder, root, self.notes):
-            return []
-        there = list_files(folder) if prefix else []
-        names = [os.path.relpath(x, prefix or '.') for x in sorted(missing)]
-        note_missing(names, paths, there, prefix or '.', self.notes)
-        return [x for x in paths if x not in missing]
-
-    def measure(self, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """(width, height) of local pictures, read as a training would."""
-        local = [x for x in paths if '://' not in x]
-        return measure(Path(), local, self.notes, _loader(self.cfg))
-
 
 def root_of(cfg: Mapping[str, Any]) -> Path:
     """Where a data set is, and what is missing may be."""
@@ -107,28 +89,12 @@ def refuse(cfg: Mapping[str, Any], error: Exception, notes: Notes) -> None:
     notes.error('dataset-unreadable', problem, remedy)
 
 
-def not_there(paths: Sequence[str]) -> list[str]:
-    """Local files that do not exist; lists each folder once."""
-    there: dict[str, set[str]] = {}
-    missing = []
-    for path in paths:
-        if '://' in path:
-            continue
-        folder, name = os.path.split(path)
-        if folder not in there:
-            is_folder = os.path.isdir(folder or '.')
-            there[folder] = set(os.listdir(folder or '.') if is_folder else ())
-        if name not in there[folder]:
-            missing.append(path)
-    return missing
-
-
 def transforms(pipeline: Any) -> Iterator[Mapping[str, Any]]:
     """The transforms of a pipeline, also those inside others."""
     return (x for x in dicts(pipeline) if 'type' in x)
 
 
-def _loader(cfg: Mapping[str, Any]) -> Load | None:
+def loader_of(cfg: Mapping[str, Any]) -> Load | None:
     """How the config reads a picture: the first step of its pipeline."""
     first = next(transforms(cfg.get('pipeline')), None)
     if first is None or not type_name(first).startswith('Load'):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .label_maps import LabelRules, check_label_maps
-from .leaf import Leaf, not_there, refuse, transforms
-from .pictures import Sizes
+from .leaf import Leaf, loader_of, refuse, root_of, transforms
+from .pictures import Sizes, existing, is_remote, measure, not_there
 from .places import list_files, subfolders
 
 Items = Sequence[Mapping[str, Any]]
@@ -47,10 +47,10 @@ def read_listed(leaf: Leaf) -> bool:
         _nothing_listed(leaf, prefix)
         return True
     named = [x['img_path'] for x in items if 'img_path' in x]
-    paths = leaf.existing(named, prefix)
+    paths = existing(named, prefix, root_of(leaf.cfg), leaf.notes)
     split.paths += paths or [''] * len(items)
     _check_labels(leaf, items, objects)
-    sizes = leaf.measure(paths)
+    sizes = measure(Path(), paths, leaf.notes, loader_of(leaf.cfg))
     if hasattr(dataset, 'seg_map_suffix'):
         _check_suffixes(leaf, prefix, len(items))
         if leaf.labelled and 'seg_map_path' in items[0]:
@@ -198,7 +198,7 @@ def _check_maps(leaf: Leaf, items: Items, sizes: Sizes) -> None:
                 'set it in the data set, and leave it out of LoadAnnotations',
             )
     check_label_maps(
-        [x for x in picture if x not in missing and '://' not in x],
+        [x for x in picture if x not in missing and not is_remote(x)],
         Path(),
         {x: sizes[p] for x, p in picture.items() if p in sizes},
         LabelRules(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -20,6 +22,7 @@ from convmae_mm.datasets.load_multi_channel_image import (
 )
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
 
+from .places import list_files, require_folder
 from .report import Notes
 
 # (H, W) or (H, W, C) of a file
@@ -67,7 +70,7 @@ def measure(
     decode = notes.examiner.decode
     found = notes.look(
         lambda name: _size_or_reason(folder / name, decode, load),
-        names,
+        [name for name in names if not is_remote(name)],
         'pictures',
         'pictures decoded' if decode else 'headers of pictures',
     )
@@ -123,21 +126,53 @@ def _reason(path: str, error: Exception) -> str:
     return str(cause) or type(error).__name__
 
 
-def note_missing(
-    missing: Sequence[str],
-    listed: Sequence[str],
-    present: Sequence[str],
-    folder: str | Path,
-    notes: Notes,
-) -> None:
-    """Note pictures that an annotation file lists and that are not there."""
+def is_remote(path: str) -> bool:
+    """Whether a path is one of a server, such as ``s3://...``."""
+    return re.match(r'\w+://', path) is not None
+
+
+def not_there(paths: Sequence[str]) -> list[str]:
+    """Local files that do not exist; lists each folder once."""
+    there: dict[str, set[str]] = {}
+    missing = []
+    for path in paths:
+        if is_remote(path):
+            continue
+        folder, name = os.path.split(path)
+        if folder not in there:
+            is_folder = os.path.isdir(folder or '.')
+            there[folder] = set(os.listdir(folder or '.') if is_folder else ())
+        if name not in there[folder]:
+            missing.append(path)
+    return missing
+
+
+def existing(
+    paths: Sequence[str], folder: str | Path, root: Path, notes: Notes
+) -> list[str]:
+    """The pictures of a list that exist; notes the others.
+
+    Args:
+        paths: All that are listed.
+        folder: Where they should be.
+        root: Where to look for the folder if it is not there.
+        notes: Where faults go.
+    """
+    missing = set(not_there(paths))
+    if not missing:
+        return list(paths)
+    if not require_folder(Path(folder), root, notes):
+        return []
+    present = list_files(Path(folder)) if str(folder) else []
+    names = [os.path.relpath(x, folder or '.') for x in sorted(missing)]
     notes.error(
         'image-missing',
-        f'{{count}} of {len(listed):,} pictures that the annotations list '
-        f'do not exist in {folder}',
-        how_to_find(missing, present),
-        missing,
+        f'{{count}} of {len(paths):,} pictures that the annotations list '
+        f'do not exist in {folder or "."}',
+        how_to_find(names, present),
+        names,
     )
+    return [x for x in paths if x not in missing]
 
 
 def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
@@ -152,7 +187,10 @@ def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
                 f'{name} seems to be there as {other}: move or rename the '
                 'files, or correct file_name and the folder'
             )
-    return 'get these files again, or take them out of the annotations'
+    return (
+        'get these files again, take them out of the annotations, or name the '
+        'folder that file_name is relative to'
+    )
 
 
 def check_sizes(stated: Sizes, measured: Sizes, notes: Notes) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from convmae_mm.datasets.digit_scenes import CLASSES as DIGITS
 from convmae_mm.datasets.digit_scenes import MANIFEST
 
+from .class_folders import ClassFolders
 from .coco_classes import ExpectedClasses
-from .parts import ClassFolders, DetectionSet, Part, SegmentationSet
-from .report import Notes, Report
+from .detection_set import DetectionSet
+from .report import Notes, Part, Report
+from .segmentation_set import SegmentationSet
 
 # COCO 2017: pictures and annotations of a split, as its authors count them.
 COCO_COUNTS = {'train2017': (118287, 860001), 'val2017': (5000, 36781)}

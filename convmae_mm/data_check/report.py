@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from rich import progress as bars
 from rich.console import Console
@@ -237,3 +237,10 @@ class Notes:
             Examined(self.part, done, len(chosen), len(items))
         )
         return found
+
+
+class Part(Protocol):
+    """A part of a data set that can be checked by itself."""
+
+    def check(self, report: Report, examiner: Examiner) -> None:
+        """Note what is wrong with it."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convmae_mm.data_check.coco_file import check_coco, read_annotations
-from convmae_mm.data_check.coco_instances import MIN_SIDE
+from convmae_mm.data_check import DetectionSet
+from convmae_mm.data_check.coco_instances import CocoContent
 from convmae_mm.data_check.exports import refuse_export
-from convmae_mm.data_check.pictures import check_sizes, measure
 from convmae_mm.errors import DataError
 from convmae_mm.files import existing_folder
 
@@ -28,52 +27,45 @@ class CocoSet:
     Attributes:
         file: The annotation file.
         images: The folder that ``file_name`` is relative to.
-        content: What the file holds.
+        content: What the file holds; what can be computed is added.
     """
 
     file: Path
     images: Path
-    content: dict[str, Any]
+    content: CocoContent
 
     @property
     def text(self) -> str:
         """Of the file."""
-        return json.dumps(self.content)
+        found, lists = self.content, ('images', 'annotations', 'categories')
+        records = {name: getattr(found, name) for name in lists}
+        return json.dumps({**found.others, **records})
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names in the file's order, which is how mmdet numbers labels."""
-        return tuple(x['name'] for x in self.content['categories'])
+        return tuple(x['name'] for x in self.content.categories)
 
     @property
     def counts(self) -> tuple[int, ...]:
         """Objects of each class."""
-        ids = Counter(x['category_id'] for x in self.objects)
-        return tuple(ids[x['id']] for x in self.content['categories'])
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """Annotations that are no crowds, and large enough for mmdet."""
-        return [
-            x
-            for x in self.content['annotations']
-            if not x.get('iscrowd') and min(x['bbox'][2:]) >= MIN_SIDE
-        ]
+        ids = Counter(x['category_id'] for x in self.content.objects)
+        return tuple(ids[x['id']] for x in self.content.categories)
 
     @property
     def pictures(self) -> list[Path]:
         """Paths of the pictures."""
-        return [self.images / x['file_name'] for x in self.content['images']]
+        return [self.images / x['file_name'] for x in self.content.images]
 
     @property
     def has_masks(self) -> bool:
         """Whether every object has its outline, not just its box."""
-        return all(x.get('segmentation') for x in self.objects)
+        return all(x.get('segmentation') for x in self.content.objects)
 
     @property
     def most_objects(self) -> int:
         """In one picture."""
-        per_picture = Counter(x['image_id'] for x in self.objects)
+        per_picture = Counter(x['image_id'] for x in self.content.objects)
         return max(per_picture.values(), default=0)
 
     def extent(self, long_side: int, grid: int) -> tuple[int, int]:
@@ -82,7 +74,7 @@ class CocoSet:
         Both are the next multiples of ``grid``.
         """
         sizes = np.array(
-            [(x['width'], x['height']) for x in self.content['images']], float
+            [(x['width'], x['height']) for x in self.content.images], float
         )
         sizes *= long_side / sizes.max(axis=1, keepdims=True)
         # mmcv rounds halves up
@@ -94,20 +86,19 @@ class CocoSet:
     def boxes(self, long_side: int) -> np.ndarray:
         """(N, 2), widths and heights in pictures of this longer side."""
         longer = {
-            x['id']: max(x['width'], x['height'])
-            for x in self.content['images']
+            x['id']: max(x['width'], x['height']) for x in self.content.images
         }
         return np.array(
             [
                 np.array(x['bbox'][2:]) * long_side / longer[x['image_id']]
-                for x in self.objects
+                for x in self.content.objects
             ],
             float,
         ).reshape(-1, 2)
 
 
 def look_at_coco(file: Path, images: Path) -> CocoSet:
-    """Read a COCO file.
+    """Read a COCO file and look at its pictures.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -115,31 +106,14 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     """
     refuse_export(file)
     existing_folder(images)
-    found = CocoSet(file, images, read_coco(file, images))
-    if not found.objects:
-        raise DataError(
-            f'{file} holds no object in {len(found.pictures)} pictures: boxes '
-            f'are [x, y, width, height] in pixels, {MIN_SIDE:g} at least'
-        )
-    missing = [path for path in found.pictures if not path.is_file()]
-    if missing:
-        raise DataError(
-            f'{len(missing)} of {len(found.pictures)} pictures of {file} are '
-            f'not there, such as {missing[0]}: name the folder that file_name '
-            'is relative to'
-        )
-    notes = notes_of(file)
-    stated = {
-        x['file_name']: (x['width'], x['height'])
-        for x in found.content['images']
-    }
-    check_sizes(stated, measure(images, list(stated), notes), notes)
+    found, notes = read_coco(file, images), notes_of(file)
+    _reader(file, images).find_pictures(found.content, notes)
     refuse_errors(notes)
     return found
 
 
-def read_coco(file: Path, images: Path) -> dict[str, Any]:
-    """The content of a COCO file; what can be computed is added.
+def read_coco(file: Path, images: Path) -> CocoSet:
+    """Read a COCO file.
 
     Args:
         file: The annotation file.
@@ -149,16 +123,14 @@ def read_coco(file: Path, images: Path) -> dict[str, Any]:
         DataError: For what would stop a training, or spoil it.
     """
     notes = notes_of(file)
-    data = read_annotations(file, file.parent, notes)
-    if data is not None:
-        annotations = data.get('annotations') if isinstance(data, dict) else ()
-        with_masks = isinstance(annotations, list) and all(
-            isinstance(x, dict) and x.get('segmentation') for x in annotations
-        )
-        check_coco(data, notes, with_masks=with_masks, pictures=images)
+    content = _reader(file, images).read(notes)
     refuse_errors(notes)
-    content: dict[str, Any] = data
-    return content
+    assert content is not None
+    return CocoSet(file, images, content)
+
+
+def _reader(file: Path, images: Path) -> DetectionSet:
+    return DetectionSet(str(file), file, images, file.parent, with_masks=None)
 
 
 def split_coco(
@@ -169,9 +141,9 @@ def split_coco(
     Raises:
         DataError: If one picture only has objects.
     """
-    images = whole.content['images']
+    images = whole.content.images
     in_picture: dict[Any, set[Any]] = {x['id']: set() for x in images}
-    for entry in whole.objects:
+    for entry in whole.content.objects:
         in_picture[entry['image_id']].add(entry['category_id'])
     if sum(map(bool, in_picture.values())) < 2:
         raise DataError(
@@ -183,12 +155,12 @@ def split_coco(
     held_ids = {images[index]['id'] for index in held}
     parts = []
     for file, is_val in ((train, False), (val, True)):
-        content = dict(
+        content = replace(
             whole.content,
             images=[x for x in images if (x['id'] in held_ids) == is_val],
             annotations=[
                 x
-                for x in whole.content['annotations']
+                for x in whole.content.annotations
                 if (x['image_id'] in held_ids) == is_val
             ],
         )
@@ -207,8 +179,8 @@ def match_classes(val: CocoSet, train: CocoSet, copy: Path) -> CocoSet:
     """
     if val.classes == train.classes:
         return val
-    ids = {x['name']: x['id'] for x in val.content['categories']}
-    used = {x['category_id'] for x in val.content['annotations']}
+    ids = {x['name']: x['id'] for x in val.content.categories}
+    used = {x['category_id'] for x in val.content.annotations}
     strange = [
         name
         for name, number in ids.items()
@@ -222,12 +194,12 @@ def match_classes(val: CocoSet, train: CocoSet, copy: Path) -> CocoSet:
         )
     numbers = {name: i for i, name in enumerate(train.classes, start=1)}
     names = {number: name for name, number in ids.items()}
-    content = dict(
+    content = replace(
         val.content,
         categories=[{'id': i, 'name': name} for name, i in numbers.items()],
         annotations=[
             dict(x, category_id=numbers[names[x['category_id']]])
-            for x in val.content['annotations']
+            for x in val.content.annotations
         ],
     )
     return CocoSet(copy, val.images, content)

@@ -25,6 +25,7 @@ from own_sets import (
 from PIL import Image
 
 from convmae_mm.cli import main
+from convmae_mm.data_check.coco_instances import CocoContent
 from convmae_mm.own_data.coco import CocoSet
 from convmae_mm.own_data.machine import cpu_has_bf16
 
@@ -174,7 +175,7 @@ def test_a_crop_holds_every_picture_as_it_is_tested(
 ) -> None:
     """No batch is larger than the pictures: a third is saved at 4 to 3."""
     images = [dict(width=width, height=height) for width, height in sizes]
-    coco = CocoSet(Path('x.json'), Path(), dict(images=images))
+    coco = CocoSet(Path('x.json'), Path(), CocoContent(images, [], []))
     assert coco.extent(320, 32) == crop
 
 
