@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .pictures import check_count, measure
 from .places import ARCHIVES, list_files, require_folder, subfolders
-from .report import Examiner, Notes, Report
+from .report import Examiner, Notes, Report, Severity
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ClassFolders:
         images_per_class: The least and the most that a class should have.
         like: Another split's folder: the class folders must have the same
             names, because a class is numbered by its place among them.
+        listed: Whether a list names the pictures of a training, so that what
+            is in no class is left out instead of counted as one.
     """
 
     part: str
@@ -33,15 +36,20 @@ class ClassFolders:
     num_images: int | None = None
     images_per_class: tuple[int, int] | None = None
     like: Path | None = None
+    listed: bool = False
 
     def check(self, report: Report, examiner: Examiner) -> None:
         """Note what is wrong with it."""
         notes = Notes(report, self.part, examiner)
         if not require_folder(self.folder, self.root, notes):
             return
-        classes = subfolders(self.folder)
         names = list_files(self.folder)
-        notes.count(classes=len(classes), images=len(names))
+        notes.count(classes=len(subfolders(self.folder)), images=len(names))
+        self.examine(names, notes)
+
+    def examine(self, names: list[str], notes: Notes) -> None:
+        """Note what is wrong with these pictures, relative to the folder."""
+        classes = subfolders(self.folder)
         self._check_sorted(classes, names, notes)
         if classes:
             self._check_classes(classes, names, notes)
@@ -50,6 +58,15 @@ class ClassFolders:
         )
         if names:
             measure(self.folder, names, notes)
+
+    @property
+    def _severity(self) -> Severity:
+        """Of what is in no class."""
+        return 'warning' if self.listed else 'error'
+
+    @property
+    def _left_out(self) -> str:
+        return ', and are left out' * self.listed
 
     def _check_sorted(
         self, classes: list[str], names: list[str], notes: Notes
@@ -68,15 +85,17 @@ class ClassFolders:
             'mkdir "${f%.tar}" && tar -xf "$f" -C "${f%.tar}" && rm "$f"; '
             'done',
             packed,
+            self._severity,
         )
         notes.error(
             'not-sorted',
             f'{{count}} pictures lie in {self.folder} itself instead of the '
-            'folder of their class',
+            f'folder of their class{self._left_out}',
             'move each into the folder of its class, as in the training '
             "split; ImageNet's validation pictures come unsorted and their "
             'classes are in the development kit',
             loose,
+            self._severity,
         )
         if not classes and not loose and not packed:
             notes.error(
@@ -99,28 +118,15 @@ class ClassFolders:
             )
         if self.like is not None and self.like.is_dir():
             others = subfolders(self.like)
-            notes.error(
-                'class-names',
-                f'{{count}} class folders are in one of {self.folder} and '
-                f'{self.like} only',
-                'give both splits the same folders: a class is numbered by '
-                'its place among them, so that one more shifts the others',
-                [
-                    f'{name} only in {where.name}'
-                    for where, own, other in (
-                        (self.folder, classes, set(others)),
-                        (self.like, others, set(classes)),
-                    )
-                    for name in own
-                    if name not in other
-                ],
-            )
+            compare_folders(classes, others, str(self.like), notes)
         counts = Counter(x.partition('/')[0] for x in names if '/' in x)
         notes.error(
             'class-empty',
-            f'{{count}} of {len(classes):,} class folders hold no picture',
+            f'{{count}} of {len(classes):,} class folders hold no picture'
+            f'{self._left_out}',
             'get their pictures again, or remove the class everywhere',
             [x for x in classes if not counts[x]],
+            self._severity,
         )
         if self.images_per_class is not None:
             least, most = self.images_per_class
@@ -133,3 +139,20 @@ class ClassFolders:
                 'unpack these classes again',
                 [f'{x} ({counts[x]:,})' for x in sorted(wrong)],
             )
+
+
+def compare_folders(
+    own: Sequence[str], others: Sequence[str], whose: str, notes: Notes
+) -> None:
+    """Note class folders that one of two splits has alone."""
+    lacking = [x for x in others if x not in own]
+    extra = [x for x in own if x not in others]
+    notes.error(
+        'class-names',
+        f'its class folders are not those of {whose}: {lacking[:8] or "none"} '
+        f'missing, {extra[:8] or "none"} more; a class is numbered by its place '
+        'among the folders, so that others would be meant',
+        'make an empty folder for each class that is missing, and move what '
+        'is more elsewhere',
+        lacking + extra,
+    )

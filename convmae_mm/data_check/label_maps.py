@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from PIL import Image
 from convmae_mm.errors import DataError
 from convmae_mm.files import regular_file
 
+from .coco_classes import some
 from .pictures import Sizes, other_sizes
+from .places import in_full, list_files
 from .report import Notes
 
 # What mmseg leaves out of loss and score unless a config says otherwise.
@@ -27,13 +29,18 @@ class LabelMap:
 
     Attributes:
         size: (width, height).
-        values: The labels that occur, ascending.
+        pixels: How many have each label, by the labels that occur, ascending.
         problem: Why it is no label map; empty if it is one.
     """
 
     size: tuple[int, int] = (0, 0)
-    values: tuple[int, ...] = ()
+    pixels: Mapping[int, int] = field(default_factory=dict)
     problem: str = ''
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The labels that occur, ascending."""
+        return tuple(self.pixels)
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -67,10 +74,13 @@ def read_label_map(path: Path) -> LabelMap:
     height, width = labels.shape
     if labels.dtype == np.uint8:
         # five times as fast as sorting
-        values = np.bincount(labels.ravel(), minlength=NUM_LABELS).nonzero()[0]
+        counts = np.bincount(labels.ravel())
+        values = counts.nonzero()[0]
+        counts = counts[values]
     else:
-        values = np.unique(labels)
-    return LabelMap(size=(width, height), values=tuple(int(x) for x in values))
+        values, counts = np.unique(labels, return_counts=True)
+    pixels = zip(map(int, values), map(int, counts), strict=True)
+    return LabelMap((width, height), dict(pixels))
 
 
 @dataclass(frozen=True)
@@ -114,26 +124,24 @@ class LabelRules:
         """Labels with the names of their classes."""
         return [
             f'{x} ({self.names[x]!r})' if x < len(self.names) else str(x)
-            for x in labels
+            for x in sorted(labels)
         ]
 
 
-def check_label_maps(
-    names: Sequence[str],
-    folder: Path,
-    image_sizes: Sizes,
-    rules: LabelRules,
-    notes: Notes,
-) -> None:
-    """Note what is wrong with label maps, with all or with a sample.
+def read_label_maps(
+    names: Sequence[str], folder: Path, image_sizes: Sizes, notes: Notes
+) -> dict[str, LabelMap]:
+    """Read all label maps or a sample, and note those that are none.
 
     Args:
         names: Of the maps, relative to the folder.
         folder: Where they are.
         image_sizes: (width, height) of the picture of some maps, by the name
             of the map.
-        rules: What the labels mean.
         notes: Where faults go.
+
+    Returns:
+        The sound ones by their names.
     """
     found = notes.look(
         lambda name: read_label_map(folder / name),
@@ -152,27 +160,75 @@ def check_label_maps(
         'label-map-size',
         f'{{count}} of {len(maps):,} label maps have another size than '
         'their picture',
-        'resize neither alone; label maps only with nearest neighbour',
+        'a label map has a value for each pixel of its picture: write it '
+        'again, or resize it with nearest neighbour',
         other_sizes(
             {k: v.size for k, v in maps.items()}, image_sizes, 'picture'
         ),
     )
+    return maps
+
+
+def check_labels(
+    maps: Mapping[str, LabelMap],
+    are_all: bool,
+    rules: LabelRules,
+    notes: Notes,
+) -> None:
+    """Note labels out of range, and those that mean something else.
+
+    Args:
+        maps: By their names.
+        are_all: Whether these are all of the set, or tell of all.
+        rules: What the labels mean.
+        notes: Where faults go.
+    """
     _check_values(maps, rules, notes)
     if maps:
-        used = {x for label_map in maps.values() for x in label_map.values}
-        _check_use(used, len(maps), len(maps) == len(names), rules, notes)
+        used = {x for label_map in maps.values() for x in label_map.pixels}
+        _check_use(used, len(maps), are_all, rules, notes)
+
+
+def note_missing_maps(
+    missing: Sequence[str],
+    total: int,
+    folder: str | Path,
+    ending: str,
+    notes: Notes,
+) -> None:
+    """Note pictures that have no label map.
+
+    Args:
+        missing: Their names, or those of their label maps.
+        total: Of how many pictures.
+        folder: Of the label maps.
+        ending: Of their names.
+        notes: Where faults go.
+    """
+    there = list_files(Path(folder)) if Path(folder).is_dir() else []
+    notes.error(
+        'label-map-missing',
+        f'{{count}} of {total:,} pictures have no label map in '
+        f'{in_full(folder)}, which holds {some(there, 3) or "none"}',
+        f'a label map has the name of its picture and ends in {ending} '
+        '(seg_map_suffix); correct that or the folder, add or rename the '
+        'maps, or remove the pictures',
+        missing,
+    )
 
 
 def _check_values(
     maps: Mapping[str, LabelMap], rules: LabelRules, notes: Notes
 ) -> None:
-    wrong: list[str] = []
-    wide: list[str] = []
-    for name, label_map in maps.items():
-        values = [x for x in label_map.values if not rules.allows(x)]
-        if values:
-            which = wide if max(values) >= NUM_LABELS else wrong
-            which.append(f'{name} (labels {values[:8]})')
+    values = {
+        name: [x for x in label_map.pixels if not rules.allows(x)]
+        for name, label_map in maps.items()
+    }
+    most = {name: max(x) for name, x in values.items() if x}
+    wrong, wide = (
+        [f'{k} (labels {values[k][:8]})' for k in most if is_wide(most[k])]
+        for is_wide in (NUM_LABELS.__gt__, NUM_LABELS.__le__)
+    )
     notes.error(
         'label-map-depth',
         f'{{count}} of {len(maps):,} label maps hold labels above 255; mmseg '
@@ -191,7 +247,9 @@ def _check_values(
         'label-map-value',
         f'{{count}} of {len(maps):,} label maps hold labels outside '
         f'0 to {last}{unlabelled}, and not {rules.ignored}, which is ignored',
-        'map the labels to this range, or correct num_classes; a training '
+        'map the labels to this range, or correct num_classes (new, run: name '
+        f'all --classes, or --ignore-label {max(most.values(), default=0)}, '
+        'or --first-label 1 where 0 means unlabelled); a training '
         f'would fail at the loss{background * (rules.num_classes == 1)}',
         wrong,
     )
@@ -211,16 +269,20 @@ def _check_use(
             f'{sorted(used)[:8]}',
             'check how they were written, and reduce_zero_label',
         )
-    if not classes or number is None:
-        return
-    if len(classes) == 1 and number <= 2 and {0, IGNORED} == used:
+    beside = IGNORED in used and (number or 1) <= 2
+    sure = are_all and not rules.scores_only
+    if classes == {0} and used <= {0, IGNORED} and (beside or sure):
         notes.error(
             'label-map-255',
-            f'{read:,} label maps hold 0 and 255 only, but 255 is ignored: '
-            'nothing but background would be learned',
-            'write the object as 1 instead of 255, name two classes and set '
-            'num_classes=2',
+            '0 is the only label'
+            f'{" beside 255, which is ignored," * (IGNORED in used)} in '
+            f'{read:,} label maps: nothing but background would be learned',
+            'write the object as 1 instead of 255, and others as 2, 3, ...; '
+            'name the background and each of them as a class, and set '
+            'num_classes',
         )
+        return
+    if not classes or number is None:
         return
     shifted = min(used) > 0 and number in used
     if not zero and shifted:
@@ -237,12 +299,12 @@ def _check_use(
             f'label maps, and makes {number} the last class, which does not',
             'if labels count from 0, set reduce_zero_label=False',
         )
-    if are_all and not rules.scores_only and not shifted:
+    if sure and not shifted:
         notes.warning(
             'class-unused',
             f'{{count}} of {number} classes occur in none of {read:,} label '
             'maps',
             'nothing will be learned about them: correct num_classes or the '
             'labels, or add pictures',
-            rules.describe(x for x in range(number) if x not in classes),
+            rules.describe(set(range(number)) - classes - {rules.ignored}),
         )

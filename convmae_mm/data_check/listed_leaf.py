@@ -10,10 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from .label_maps import LabelRules, check_label_maps
+from .label_maps import (
+    LabelRules,
+    check_labels,
+    note_missing_maps,
+    read_label_maps,
+)
 from .leaf import Leaf, loader_of, refuse, root_of, transforms
-from .pictures import Sizes, existing, is_remote, measure, not_there
-from .places import list_files, subfolders
+from .pictures import (
+    Sizes,
+    check_suffix,
+    existing,
+    is_remote,
+    measure,
+    not_there,
+)
+from .places import in_full, list_files, subfolders
 
 Items = Sequence[Mapping[str, Any]]
 
@@ -69,7 +81,7 @@ def _nothing_listed(leaf: Leaf, prefix: str) -> None:
     wanted = f' that ends in {suffix}' if suffix else ''
     leaf.notes.error(
         'nothing-kept',
-        f'no picture{wanted} is in {prefix} (= {os.path.abspath(prefix)}); '
+        f'no picture{wanted} is in {in_full(prefix)}; '
         f'it holds {seen or "no picture"}',
         f"set img_suffix='{next(iter(found))}'"
         if found
@@ -151,7 +163,6 @@ def _check_folders(leaf: Leaf) -> bool:
 
 
 def _check_suffixes(leaf: Leaf, prefix: str, read: int) -> None:
-    """Pictures of another suffix are passed over without a word."""
     dataset, notes = leaf.dataset, leaf.notes
     ann_file = getattr(dataset, 'ann_file', None)
     if ann_file and os.path.isfile(ann_file):
@@ -162,13 +173,7 @@ def _check_suffixes(leaf: Leaf, prefix: str, read: int) -> None:
         found = {'pictures found': len(files), 'pictures kept': read}
         found['pictures left out (another suffix)'] = len(others)
         notes.count(**found)
-    notes.warning(
-        'image-suffix',
-        f'{{count}} of {len(files):,} pictures in {prefix} do not end in '
-        f'{dataset.img_suffix} (img_suffix) and are left out',
-        'rename or convert them, or join two data sets with ConcatDataset',
-        others,
-    )
+    check_suffix(files, dataset.img_suffix, prefix, notes, 'warning')
 
 
 def _check_maps(leaf: Leaf, items: Items, sizes: Sizes) -> None:
@@ -176,18 +181,10 @@ def _check_maps(leaf: Leaf, items: Items, sizes: Sizes) -> None:
     picture = {x['seg_map_path']: x['img_path'] for x in items}
     missing = set(not_there(list(picture)))
     folder = dataset.data_prefix.get('seg_map_path') or '.'
-    if missing:
-        there = ', '.join(_files(folder)[:3])
-        notes.error(
-            'label-map-missing',
-            f'{{count}} of {len(picture):,} pictures have no label map in '
-            f'{folder} (= {os.path.abspath(folder)}), which holds '
-            f'{there or "none"}',
-            'a label map has the name of its picture and ends in '
-            f'{dataset.seg_map_suffix} (seg_map_suffix); correct that or '
-            'data_prefix, or add the maps',
-            sorted(os.path.relpath(x, folder) for x in missing),
-        )
+    note_missing_maps(
+        sorted(os.path.relpath(x, folder) for x in missing),
+        *(len(picture), folder, dataset.seg_map_suffix, notes),
+    )
     for load in transforms(leaf.cfg.get('pipeline')):
         stated = load.get('reduce_zero_label')
         if stated not in (None, dataset.reduce_zero_label):
@@ -197,17 +194,15 @@ def _check_maps(leaf: Leaf, items: Items, sizes: Sizes) -> None:
                 f'{dataset.reduce_zero_label}',
                 'set it in the data set, and leave it out of LoadAnnotations',
             )
-    check_label_maps(
-        [x for x in picture if x not in missing and not is_remote(x)],
-        Path(),
-        {x: sizes[p] for x, p in picture.items() if p in sizes},
-        LabelRules(
-            num_classes=leaf.number,
-            zero_is_unlabelled=dataset.reduce_zero_label,
-            ignored=leaf.ignored,
-            label_map=dataset.label_map,
-            names=leaf.split.classes or (),
-            scores_only=leaf.split.name != 'train',
-        ),
-        notes,
+    names = [x for x in picture if x not in missing and not is_remote(x)]
+    shown = {x: sizes[p] for x, p in picture.items() if p in sizes}
+    maps = read_label_maps(names, Path(), shown, notes)
+    rules = LabelRules(
+        num_classes=leaf.number,
+        zero_is_unlabelled=dataset.reduce_zero_label,
+        ignored=leaf.ignored,
+        label_map=dataset.label_map,
+        names=leaf.split.classes or (),
+        scores_only=leaf.split.name != 'train',
     )
+    check_labels(maps, len(maps) == len(names), rules, notes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from convmae_mm.registry import dicts, type_name
 
+from .class_folders import compare_folders
 from .coco_file import read_annotations
 from .heads import Head
 from .label_maps import IGNORED
@@ -111,16 +112,7 @@ def _check_file(split: Split, file: str, notes: Notes) -> None:
 def compare_splits(train: Split, other: Split, notes: Notes) -> None:
     """Compare what is scored with what is learned."""
     if train.folders and other.folders and train.folders != other.folders:
-        lacking = [x for x in train.folders if x not in other.folders]
-        extra = [x for x in other.folders if x not in train.folders]
-        notes.error(
-            'class-folders',
-            f'its class folders are not those of train: {lacking or "none"} '
-            f'missing, {extra or "none"} more; labels are numbered by the '
-            'folders, so that others would be meant',
-            'make an empty folder for each class that is missing, and move '
-            'what is more elsewhere',
-        )
+        compare_folders(other.folders, train.folders, 'train', notes)
     elif train.classes and other.classes and train.classes != other.classes:
         notes.error(
             'classes-differ',

@@ -23,7 +23,7 @@ from convmae_mm.datasets.load_multi_channel_image import (
 from convmae_mm.datasets.load_rgb_image import UndecodableImageError, read_rgb
 
 from .places import list_files, require_folder
-from .report import Notes
+from .report import Notes, Severity
 
 # (H, W) or (H, W, C) of a file
 Load = Callable[[str], np.ndarray]
@@ -74,9 +74,10 @@ def measure(
         'pictures',
         'pictures decoded' if decode else 'headers of pictures',
     )
+    where = f' in {folder}' if folder.parts else ''
     notes.error(
         'image-undecodable',
-        f'{{count}} of {len(found):,} pictures cannot be decoded',
+        f'{{count}} of {len(found):,} pictures{where} cannot be decoded',
         'get these files again, or remove them and what refers to them',
         [f'{k} ({v})' for k, v in found.items() if isinstance(v, str)],
     )
@@ -124,6 +125,25 @@ def _reason(path: str, error: Exception) -> str:
     if isinstance(cause, Image.DecompressionBombError):
         return TOO_LARGE
     return str(cause) or type(error).__name__
+
+
+def check_suffix(
+    names: Sequence[str],
+    suffix: str,
+    folder: str | Path,
+    notes: Notes,
+    severity: Severity = 'error',
+) -> None:
+    """Note pictures that mmseg would not read."""
+    notes.error(
+        'image-suffix',
+        f'{{count}} of {len(names):,} pictures in {folder} do not end in '
+        f'{suffix}; mmseg reads files of one suffix (img_suffix) and passes '
+        'over the others without a word',
+        'rename or convert them, or join two data sets with ConcatDataset',
+        [x for x in names if not x.endswith(suffix)],
+        severity,
+    )
 
 
 def is_remote(path: str) -> bool:

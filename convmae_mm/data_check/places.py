@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,12 +55,18 @@ def require_folder(
     """Whether a folder is there; if not, say so and where it may be."""
     there = folder.is_dir()
     if not there:
-        where = '' if folder.is_absolute() else f' (= {folder.absolute()})'
-        problem = f'the folder {folder}{where} does not exist'
+        problem = f'the folder {in_full(folder)} does not exist'
         if folder.exists():
             problem = f'{folder} is a file, no folder'
         notes.error(code, problem, how_to_place(folder, root))
     return there
+
+
+def in_full(path: str | Path) -> str:
+    """A path, and where that is if it is relative."""
+    if os.path.isabs(path):
+        return str(path)
+    return f'{path or "."} (= {os.path.abspath(path)})'
 
 
 def how_to_place(missing: Path, root: Path) -> str:

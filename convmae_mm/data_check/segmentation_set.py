@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convmae_mm.datasets.image_files import endings
 
-from .label_maps import LabelRules, check_label_maps
-from .pictures import check_count, measure
+from .label_maps import (
+    LabelRules,
+    check_labels,
+    note_missing_maps,
+    read_label_maps,
+)
+from .pictures import Sizes, check_count, check_suffix, measure
 from .places import list_files, require_folder
 from .report import Examiner, Notes, Report
 
@@ -57,69 +62,118 @@ class SegmentationSet:
         ):
             if there:
                 check_count(code, what, len(names), self.num_images, notes)
-        _check_suffixes(images, maps, notes)
+        pairs = Pairs.of(self.images, self.label_maps, images, maps, '.png')
+        pairs.check_suffixes(notes)
+        if has_images and has_maps:
+            pairs.check_partners(notes)
         sizes = measure(self.images, images, notes) if has_images else {}
         if not has_maps:
             return
-        ends = endings([_stem(x) for x in images], [_stem(x) for x in maps])
-        pictures = {x: _stem(x, ends[0]) for x in images}
+        found = read_label_maps(
+            maps, self.label_maps, pairs.sizes_of_maps(sizes), notes
+        )
+        rules = LabelRules(self.num_classes, self.zero_is_unlabelled)
+        check_labels(found, len(found) == len(maps), rules, notes)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pictures and label maps that share a name, but for what it ends in.
+
+    Attributes:
+        images: Folder of the pictures.
+        label_maps: Folder of the label maps.
+        pictures: What each shares with its label map, by its name.
+        maps: The same of the label maps.
+        img_suffix: What the names of the pictures end in.
+        map_suffix: What those of the label maps end in.
+    """
+
+    images: Path
+    label_maps: Path
+    pictures: Mapping[str, str]
+    maps: Mapping[str, str]
+    img_suffix: str
+    map_suffix: str
+
+    @classmethod
+    def of(
+        cls,
+        images: Path,
+        label_maps: Path,
+        names: Sequence[str],
+        maps: Sequence[str],
+        suffix: str = '',
+    ) -> Pairs:
+        """Find what the names share.
+
+        Args:
+            images: Folder of the pictures.
+            label_maps: Folder of the label maps.
+            names: Of the pictures.
+            maps: Names of the label maps.
+            suffix: That label maps must have; by default the one that most
+                have.
+        """
+        ends = endings([_stem(x) for x in names], [_stem(x) for x in maps])
+        pictures = {x: _stem(x, ends[0]) for x in names}
         stems = {x: _stem(x, ends[1]) for x in maps}
-        if has_images:
-            self._check_pairs(pictures, stems, ends[1], notes)
-        by_stem = {pictures[name]: size for name, size in sizes.items()}
-        check_label_maps(
-            maps,
-            self.label_maps,
-            {x: by_stem[y] for x, y in stems.items() if y in by_stem},
-            LabelRules(self.num_classes, self.zero_is_unlabelled),
-            notes,
+        shown = set(pictures.values())
+        used = [x for x, stem in stems.items() if stem in shown] or maps
+        img_suffix, map_suffix = map(_common_suffix, (names, used))
+        return cls(
+            *(images, label_maps, pictures, stems),
+            *(ends[0] + img_suffix, ends[1] + (suffix or map_suffix)),
         )
 
-    def _check_pairs(
-        self,
-        pictures: dict[str, str],
-        stems: dict[str, str],
-        ending: str,
-        notes: Notes,
-    ) -> None:
-        """Compare the stems of pictures with those of label maps."""
-        shown, mapped = set(pictures.values()), set(stems.values())
+    @property
+    def unmatched(self) -> list[str]:
+        """Label maps without a picture."""
+        shown = set(self.pictures.values())
+        return [x for x, stem in self.maps.items() if stem not in shown]
+
+    def check_suffixes(self, notes: Notes) -> None:
+        """Note what would be passed over, or changed."""
+        check_suffix(list(self.pictures), self.img_suffix, self.images, notes)
+        suffix, extra = PurePosixPath(self.map_suffix).suffix, self.unmatched
+        used = [x for x in self.maps if x not in set(extra)] or extra
         notes.error(
-            'label-map-missing',
-            f'{{count}} of {len(pictures):,} pictures have no label map in '
-            f'{self.label_maps}',
-            f'a label map has the name of its picture and ends in '
-            f'{ending}.png; add or rename them, or remove the pictures',
-            [name for name, stem in pictures.items() if stem not in mapped],
+            'label-map-suffix',
+            f'{{count}} of {len(used):,} label maps in {self.label_maps} '
+            f'have another suffix than {suffix}, or a lossy one',
+            'write them as PNG, from what they were made of: JPEG changes '
+            'labels where they meet',
+            [x for x in used if not x.endswith(suffix) or _is_lossy(x)],
+        )
+
+    def check_partners(self, notes: Notes) -> None:
+        """Note pictures and label maps that are alone."""
+        mapped = set(self.maps.values())
+        note_missing_maps(
+            [x for x, stem in self.pictures.items() if stem not in mapped],
+            *(len(self.pictures), self.label_maps, self.map_suffix, notes),
         )
         notes.warning(
             'label-map-unmatched',
-            f'{{count}} of {len(stems):,} label maps have no picture in '
+            f'{{count}} of {len(self.maps):,} label maps have no picture in '
             f'{self.images}, so that nothing reads them',
             'add the pictures, or remove the label maps',
-            [name for name, stem in stems.items() if stem not in shown],
+            self.unmatched,
         )
 
+    def sizes_of_maps(self, sizes: Sizes) -> dict[str, tuple[int, int]]:
+        """Sizes of pictures by the names of their label maps."""
+        by_stem = {self.pictures[name]: size for name, size in sizes.items()}
+        return {x: by_stem[y] for x, y in self.maps.items() if y in by_stem}
 
-def _check_suffixes(
-    images: Sequence[str], maps: Sequence[str], notes: Notes
-) -> None:
-    suffixes = Counter(PurePosixPath(x).suffix for x in images)
-    for common, _ in suffixes.most_common(1):
-        notes.error(
-            'image-suffix',
-            f'{{count}} of {len(images):,} pictures do not end in {common}; '
-            'mmseg reads files of one suffix (img_suffix) and passes over the '
-            'others without a word',
-            'convert them, or join two data sets with ConcatDataset',
-            [x for x in images if not x.endswith(common)],
-        )
-    notes.error(
-        'label-map-suffix',
-        f'{{count}} of {len(maps):,} label maps do not end in .png',
-        'write them as PNG: a lossy format changes labels',
-        [x for x in maps if not x.endswith('.png')],
-    )
+
+def _common_suffix(names: Sequence[str]) -> str:
+    suffixes = Counter(PurePosixPath(x).suffix for x in names)
+    return next((x for x, _ in suffixes.most_common(1)), '.png')
+
+
+def _is_lossy(name: str) -> bool:
+    return name.lower().endswith(('.jpg', '.jpeg'))
 
 
 def _stem(name: str, ending: str = '') -> str:

@@ -16,7 +16,7 @@ from convmae_mm.data_check.exports import refuse_export
 from convmae_mm.errors import DataError
 from convmae_mm.files import existing_folder
 
-from .pictures import notes_of, refuse_errors
+from .pictures import notes_of, tell_faults
 from .split import held_out
 
 
@@ -108,7 +108,7 @@ def look_at_coco(file: Path, images: Path) -> CocoSet:
     existing_folder(images)
     found, notes = read_coco(file, images), notes_of(file)
     _reader(file, images).find_pictures(found.content, notes)
-    refuse_errors(notes)
+    tell_faults(notes)
     return found
 
 
@@ -124,7 +124,7 @@ def read_coco(file: Path, images: Path) -> CocoSet:
     """
     notes = notes_of(file)
     content = _reader(file, images).read(notes)
-    refuse_errors(notes)
+    tell_faults(notes)
     assert content is not None
     return CocoSet(file, images, content)
 

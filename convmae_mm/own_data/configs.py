@@ -27,6 +27,7 @@ from .recipe import (
     STRIDES,
     TASKS,
     VALIDATIONS,
+    Sizes,
     class_weights,
     detection_side,
     find_anchors,
@@ -69,6 +70,31 @@ class Wishes:
             raise ConfigError(f'--seed {self.seed} must be 0 to {2**32 - 1}')
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a config is written for, besides its data.
+
+    Attributes:
+        machine: That trains.
+        wishes: What the data do not say.
+        weights: Of an encoder to start from; None for none.
+    """
+
+    machine: Machine
+    wishes: Wishes
+    weights: Encoder | None = None
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the arch on the machine."""
+        return SIZES[self.wishes.arch, self.machine.gpu]
+
+    @property
+    def tiny(self) -> bool:
+        """Whether it is the smallest arch."""
+        return self.wishes.arch == 'tiny'
+
+
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Fill in a template of ``configs/own_data``."""
     folder = find_config('own_data/encoder.py.jinja').parent
@@ -86,13 +112,10 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 def encoder_config(
     pictures: Path,
     facts: PictureFacts,
-    machine: Machine,
-    wishes: Wishes,
-    weights: Encoder | None = None,
+    setting: Setting,
 ) -> str:
     """A pretraining on a folder of pictures."""
-    sizes = SIZES[wishes.arch, machine.gpu]
-    tiny = wishes.arch == 'tiny'
+    sizes, wishes, tiny = setting.sizes, setting.wishes, setting.tiny
     # Smaller pictures are not enlarged, as long as they have 64 patches.
     whole = max(4 * GRID, facts.short_side // GRID * GRID)
     side = wishes.img_size or min(sizes.pretrain, whole)
@@ -104,7 +127,7 @@ def encoder_config(
     return render(
         'encoder',
         {
-            **_shared('encoder', facts.count, facts, machine, wishes, weights),
+            **_shared('encoder', facts, setting),
             'pictures': str(pictures),
             'input_size': side,
             # A smaller part of a larger picture would have to be enlarged.
@@ -123,13 +146,10 @@ def detector_config(
     train: CocoSet,
     val: CocoSet,
     facts: PictureFacts,
-    machine: Machine,
-    wishes: Wishes,
-    weights: Encoder | None = None,
+    setting: Setting,
 ) -> str:
     """Mask R-CNN where every object has a mask, Faster R-CNN elsewhere."""
-    sizes = SIZES[wishes.arch, machine.gpu]
-    tiny = wishes.arch == 'tiny'
+    sizes, wishes, tiny = setting.sizes, setting.wishes, setting.tiny
     boxes = train.boxes(facts.long_side)
     side = wishes.img_size or detection_side(
         facts.long_side, boxes, sizes.detect
@@ -146,9 +166,7 @@ def detector_config(
     return render(
         'detector',
         {
-            **_shared(
-                'detector', facts.count, facts, machine, wishes, weights
-            ),
+            **_shared('detector', facts, setting),
             'classes': list(zip(train.classes, train.counts, strict=True)),
             'palette': palette(len(train.classes)),
             'coco': str(train.file),
@@ -186,26 +204,21 @@ def detector_config(
 
 
 def segmentor_config(
+    labels: Labels,
     train: FolderSet,
     val: FolderSet,
     lists: tuple[Path, Path],
-    labels: Labels,
     facts: PictureFacts,
-    machine: Machine,
-    wishes: Wishes,
-    weights: Encoder | None = None,
+    setting: Setting,
 ) -> str:
     """UperNet on pictures with label maps."""
-    sizes = SIZES[wishes.arch, machine.gpu]
-    tiny = wishes.arch == 'tiny'
+    sizes, wishes, tiny = setting.sizes, setting.wishes, setting.tiny
     side = wishes.img_size or min(facts.long_side, sizes.segment)
     shares = labels.shares(train)
     return render(
         'segmentor',
         {
-            **_shared(
-                'segmentor', facts.count, facts, machine, wishes, weights
-            ),
+            **_shared('segmentor', facts, setting),
             'classes': [
                 (name, f'{100 * share:.2f} %')
                 for name, share in zip(labels.names, shares, strict=True)
@@ -232,24 +245,19 @@ def classifier_config(
     val: FolderSet,
     lists: tuple[Path, Path],
     facts: PictureFacts,
-    machine: Machine,
-    wishes: Wishes,
-    weights: Encoder | None = None,
+    setting: Setting,
 ) -> str:
     """A linear classifier on the encoder's mean, both trained."""
-    sizes = SIZES[wishes.arch, machine.gpu]
     counts = Counter(str(x) for names in train.classes for x in names)
     return render(
         'classifier',
         {
-            **_shared(
-                'classifier', facts.count, facts, machine, wishes, weights
-            ),
+            **_shared('classifier', facts, setting),
             'classes': sorted(counts.items()),
             'train': _split_values(train, lists[0]),
             'val': _split_values(val, lists[1]),
-            'img_size': wishes.img_size or sizes.classify,
-            'drop_path': 0.0 if wishes.arch == 'tiny' else 0.1,
+            'img_size': setting.wishes.img_size or setting.sizes.classify,
+            'drop_path': 0.0 if setting.tiny else 0.1,
             'visualizer': 'UniversalVisualizer',
             'best': 'accuracy/top1',
         },
@@ -267,22 +275,18 @@ def _split_values(split: FolderSet, names: Path) -> dict[str, str]:
 
 
 def _shared(
-    name: str,
-    pictures: int,
-    facts: PictureFacts,
-    machine: Machine,
-    wishes: Wishes,
-    weights: Encoder | None,
+    name: str, facts: PictureFacts, setting: Setting
 ) -> dict[str, Any]:
     """What all templates want."""
-    task = TASKS[name]
-    sizes = SIZES[wishes.arch, machine.gpu]
+    task, sizes = TASKS[name], setting.sizes
+    wishes, machine = setting.wishes, setting.machine
     batch = wishes.batch_size or sizes.batches[list(TASKS).index(name)]
     step = batch * max(1, machine.gpus)
-    length = find_length(task, pictures, step, machine.gpu, wishes.iters)
+    length = find_length(task, facts.count, step, machine.gpu, wishes.iters)
     arch = arch_zoo[wishes.arch]
     statistics = f'mean and deviation of {facts.looked_at} of them'
     mean, std = facts.mean, facts.std
+    weights = setting.weights
     if weights is not None and weights.mean is not None:
         statistics = 'mean and deviation that the encoder was trained with'
         mean, std = weights.mean, weights.std

@@ -3,95 +3,79 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from convmae_mm.errors import ConfigError, DataError
 
 from .coco import CocoSet, look_at_coco, match_classes, split_coco
 from .configs import (
-    Wishes,
+    Setting,
     classifier_config,
     detector_config,
     encoder_config,
     segmentor_config,
 )
-from .encoder_file import Encoder
 from .folders import (
     FolderSet,
     Labels,
     look_at_class_folders,
     look_at_label_maps,
 )
-from .machine import Machine
-from .pictures import (
-    list_pictures,
-    look_at_pictures,
-    refuse_damaged,
-    tell_left_out,
-)
+from .pictures import list_pictures, look_at_pictures, tell_left_out
 
 Texts = dict[Path, str]  # by the file that is to hold each
 
 
-class Data(Protocol):
+@dataclass(frozen=True)
+class Data(ABC):
     """Data for one task."""
 
     task: ClassVar[str]
 
     def options(self) -> list[str]:
         """Those of ``convmae-mm new`` that name these data."""
-        ...
+        options = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                values = value if isinstance(value, tuple) else (value,)
+                options += [_option(field.name), *map(str, values)]
+        return options
 
+    @abstractmethod
     def check(self) -> None:
         """Raise ``DataError`` for what would stop a training.
 
         Warns of pictures that are learnt from and scored.
         """
-        ...
 
-    def config(
-        self,
-        out: Path,
-        machine: Machine,
-        wishes: Wishes,
-        encoder: Encoder | None,
-    ) -> Texts:
+    @abstractmethod
+    def config(self, out: Path, setting: Setting) -> Texts:
         """The texts of a config, which comes first, and of its lists."""
-        ...
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Data):
     """A folder of pictures without labels."""
 
     pictures: Path
     task: ClassVar[str] = 'encoder'
 
-    def options(self) -> list[str]:
-        return ['--pictures', str(self.pictures)]
-
     def check(self) -> None:
         list_pictures(self.pictures)
         tell_left_out(self.pictures)
 
-    def config(
-        self,
-        out: Path,
-        machine: Machine,
-        wishes: Wishes,
-        encoder: Encoder | None,
-    ) -> Texts:
+    def config(self, out: Path, setting: Setting) -> Texts:
         facts = look_at_pictures(list_pictures(self.pictures))
-        return {
-            out: encoder_config(self.pictures, facts, machine, wishes, encoder)
-        }
+        return {out: encoder_config(self.pictures, facts, setting)}
 
 
 @dataclass(frozen=True)
-class Boxes:
+class Boxes(Data):
     """COCO files; without one for validation, a part is held out."""
 
     coco: Path
@@ -100,16 +84,8 @@ class Boxes:
     val_images: Path | None = None
     task: ClassVar[str] = 'detector'
 
-    def options(self) -> list[str]:
-        return _options(
-            coco=self.coco,
-            images=self.images,
-            coco_val=self.coco_val,
-            val_images=self.val_images,
-        )
-
     def check(self) -> None:
-        _warn_of_shared(*self._found[:2])
+        _warn_of_shared(*self._found)
 
     @functools.cached_property  # a run sees one state of its data
     def _found(self) -> tuple[CocoSet, CocoSet | None]:
@@ -122,64 +98,38 @@ class Boxes:
             self.coco_val, self.val_images or self.images
         )
 
-    def config(
-        self,
-        out: Path,
-        machine: Machine,
-        wishes: Wishes,
-        encoder: Encoder | None,
-    ) -> Texts:
+    def config(self, out: Path, setting: Setting) -> Texts:
         train, val = self._found
         if val is None:
             train, val = split_coco(
                 train,
                 _beside(out, '_train.json'),
                 _beside(out, '_val.json'),
-                wishes.seed,
+                setting.wishes.seed,
             )
         val = match_classes(val, train, _beside(out, '_val.json'))
         facts = look_at_pictures(train.pictures)
-        text = detector_config(train, val, facts, machine, wishes, encoder)
+        text = detector_config(train, val, facts, setting)
         given = (self.coco, self.coco_val)
         lists = {x.file: x.text for x in (train, val) if x.file not in given}
         return {out: text, **lists}
 
 
 @dataclass(frozen=True)
-class Maps:
+class Maps(Data):
     """Pictures and label maps; without any for validation, some are held."""
 
     images: Path
     labels: Path
     val_images: Path | None = None
     val_labels: Path | None = None
-    classes: tuple[str, ...] = ()
     ignore_label: int | None = None
     first_label: int = 0
+    classes: tuple[str, ...] = ()
     task: ClassVar[str] = 'segmentor'
-
-    def options(self) -> list[str]:
-        options = _options(
-            images=self.images,
-            labels=self.labels,
-            val_images=self.val_images,
-            val_labels=self.val_labels,
-            ignore_label=self.ignore_label,
-            first_label=self.first_label or None,
-        )
-        return [*options, *(['--classes', *self.classes] * bool(self.classes))]
 
     def check(self) -> None:
         _warn_of_shared(*self._found[:2])
-        for found in filter(None, self._found[:2]):
-            tell_left_out(found.images)
-            refuse_damaged(found.images, found.pictures)
-        ignored = self.ignore_label
-        if ignored is not None and ignored < len(self.classes):
-            print(
-                f'--ignore-label {ignored} is {self.classes[ignored]!r} of '
-                '--classes, which is neither learnt nor scored then'
-            )
 
     @functools.cached_property
     def _found(self) -> tuple[FolderSet, FolderSet | None, Labels]:
@@ -197,27 +147,14 @@ class Maps:
         )
         return train, val, labels
 
-    def config(
-        self,
-        out: Path,
-        machine: Machine,
-        wishes: Wishes,
-        encoder: Encoder | None,
-    ) -> Texts:
+    def config(self, out: Path, setting: Setting) -> Texts:
         train, val, labels = self._found
-        if val is None:
-            train, val = train.split(wishes.seed)
-        lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
-        facts = look_at_pictures(train.pictures)
-        text = segmentor_config(
-            train, val, lists, labels, facts, machine, wishes, encoder
-        )
-        texts = text, train.list_names(), val.list_names()
-        return dict(zip((out, *lists), texts, strict=True))
+        write = functools.partial(segmentor_config, labels)
+        return _with_lists(write, train, val, out, setting)
 
 
 @dataclass(frozen=True)
-class ClassFolders:
+class ClassFolders(Data):
     """A folder for each class; without others for validation, some are held.
 
     The classes are numbered by the training folders, whatever the others
@@ -228,14 +165,8 @@ class ClassFolders:
     val_folders: Path | None = None
     task: ClassVar[str] = 'classifier'
 
-    def options(self) -> list[str]:
-        return _options(folders=self.folders, val_folders=self.val_folders)
-
     def check(self) -> None:
-        _warn_of_shared(*self._found[:2])
-        for found in filter(None, self._found[:2]):
-            tell_left_out(found.images)
-            refuse_damaged(found.images, found.pictures)
+        _warn_of_shared(*self._found)
 
     @functools.cached_property
     def _found(self) -> tuple[FolderSet, FolderSet | None]:
@@ -252,25 +183,13 @@ class ClassFolders:
             )
         return train, val
 
-    def config(
-        self,
-        out: Path,
-        machine: Machine,
-        wishes: Wishes,
-        encoder: Encoder | None,
-    ) -> Texts:
-        train, val = self._found
-        if val is None:
-            train, val = train.split(wishes.seed)
-        names = sorted({str(x) for found in train.classes for x in found})
+    def config(self, out: Path, setting: Setting) -> Texts:
+        classes = self._found[0].classes
+        names = sorted({str(x) for found in classes for x in found})
         numbers = {name: i for i, name in enumerate(names)}
-        lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
-        facts = look_at_pictures(train.pictures)
-        text = classifier_config(
-            train, val, lists, facts, machine, wishes, encoder
+        return _with_lists(
+            classifier_config, *self._found, out, setting, numbers
         )
-        texts = text, train.list_names(numbers), val.list_names(numbers)
-        return dict(zip((out, *lists), texts, strict=True))
 
 
 KINDS: tuple[Any, ...] = (Pictures, Boxes, Maps, ClassFolders)
@@ -285,7 +204,7 @@ def data_from_options(task: str, options: Mapping[str, Any]) -> Data:
     kind = next(x for x in KINDS if x.task == task)
     given = {x.name: options.get(x.name) for x in fields(kind)}
     missing = [
-        f'--{x.name.replace("_", "-")}'
+        _option(x.name)
         for x in fields(kind)
         if x.default is MISSING and given[x.name] is None
     ]
@@ -296,16 +215,30 @@ def data_from_options(task: str, options: Mapping[str, Any]) -> Data:
     return kind(**given)
 
 
+def _with_lists(
+    write: Callable[..., str],
+    train: FolderSet,
+    val: FolderSet | None,
+    out: Path,
+    setting: Setting,
+    numbers: Mapping[str, int] | None = None,
+) -> Texts:
+    """A config and the lists of its splits; without ``val`` some are held."""
+    if val is None:
+        train, val = train.split(setting.wishes.seed)
+    lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
+    facts = look_at_pictures(train.pictures)
+    text = write(train, val, lists, facts, setting)
+    texts = text, train.list_names(numbers), val.list_names(numbers)
+    return dict(zip((out, *lists), texts, strict=True))
+
+
 def _beside(out: Path, end: str) -> Path:
     return out.with_name(out.stem + end)
 
 
-def _options(**values: object) -> list[str]:
-    options = []
-    for name, value in values.items():
-        if value is not None:
-            options += [f'--{name.replace("_", "-")}', str(value)]
-    return options
+def _option(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
 
 
 def _warn_of_shared(

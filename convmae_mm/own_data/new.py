@@ -13,7 +13,7 @@ from convmae_mm.engine.atomic_files import write_whole
 from convmae_mm.errors import ConfigError
 from convmae_mm.files import writable
 
-from .configs import Wishes
+from .configs import Setting, Wishes
 from .data import Data
 from .encoder_file import look_at_encoder
 from .machine import Machine, this_machine
@@ -91,9 +91,8 @@ def write_config(
                 f'{wishes.arch!r}: give --arch {weights.arch or "..."}'
             )
     command = shlex.join(new_command(data, out, wishes, encoder))
-    texts = data.config(
-        out, this_machine(), replace(wishes, command=command), weights
-    )
+    wishes = replace(wishes, command=command)
+    texts = data.config(out, Setting(this_machine(), wishes, weights))
     if out.exists() and out.read_text(encoding='utf-8') != texts[out]:
         raise ConfigError(
             f'{out} exists already and differs: choose another --out, or '

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from convmae_mm.data_check.pictures import measure
 from convmae_mm.data_check.report import Examiner, Notes, Report
 from convmae_mm.datasets.channel_statistics import channel_statistics
 from convmae_mm.datasets.image_files import (
     IMAGE_EXTENSIONS,
     find_in_folder,
+    header_size,
     tell,
     walk_files,
 )
 from convmae_mm.errors import DataError
-from convmae_mm.files import regular_file
 
 # Mean and deviation settle within a few hundred pictures, sizes too.
 LOOKED_AT = 300
@@ -75,37 +73,29 @@ def tell_left_out(folder: Path) -> None:
         )
 
 
-def notes_of(place: Path) -> Notes:
+def notes_of(place: Path, sample: int = 500) -> Notes:
     """For what is wrong there; looks at the headers of some pictures."""
     report = Report(root=str(place), layout='own')
-    return Notes(report, str(place), Examiner(progress=False, decode=False))
+    examiner = Examiner(sample=sample, progress=False, decode=False)
+    return Notes(report, str(place), examiner)
 
 
-def refuse_errors(notes: Notes) -> None:
-    """Raise what was noted.
+def tell_faults(notes: Notes) -> None:
+    """Print what is unusual, and refuse what is wrong.
 
     Raises:
         DataError: For the first error; says how many more there are.
     """
-    wrong = [x for x in notes.report.faults if x.severity == 'error']
+    faults = notes.report.faults
+    wrong = [x for x in faults if x.severity == 'error']
     if wrong:
         more = f' (and {len(wrong) - 1} more faults)' * (len(wrong) > 1)
         raise DataError(
             f'{wrong[0].line}{more}; convmae-mm data check names all that is '
             'wrong'
         )
-
-
-def refuse_damaged(folder: Path, files: Sequence[Path]) -> None:
-    """Refuse pictures that no training could open.
-
-    Raises:
-        DataError: For those among the ones that were looked at.
-    """
-    notes = notes_of(folder)
-    names = [x.relative_to(folder).as_posix() for x in files]
-    measure(folder, names, notes)
-    refuse_errors(notes)
+    for fault in faults:
+        print(fault.line)
 
 
 def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
@@ -126,7 +116,8 @@ def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
             f'whole: {statistics.bad[0]}; replace them, or remove them and '
             'their labels'
         )
-    sizes = [size for file in some if (size := _size(file)) is not None]
+    found = [header_size(str(x)) for x in some]
+    sizes = [x for x in found if x is not None]  # of others it is told
     widths, heights = np.array(sizes).T
     short = np.minimum(widths, heights)
     long = np.maximum(widths, heights)
@@ -140,14 +131,6 @@ def look_at_pictures(files: Sequence[Path]) -> PictureFacts:
         std=tuple(max(1.0, round(x, 2)) for x in statistics.std),
         looked_at=statistics.num_images,
     )
-
-
-def _size(file: Path) -> tuple[int, int] | None:
-    try:
-        with Image.open(regular_file(file)) as image:
-            return image.size
-    except OSError:
-        return None  # named by whoever trains with it
 
 
 def _in_words(sizes: Sequence[tuple[int, int]]) -> str:

@@ -293,7 +293,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     'class folder gone': (
         lambda root: shutil.rmtree(root / 'classification/val/two'),
         'class-names',
-        'two only in train',
+        "['two'] missing",
     ),
     'class folder empty': (
         lambda root: [

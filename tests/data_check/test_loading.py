@@ -44,7 +44,7 @@ WRONG: Rows = {
     'val folders without a class': (
         'cls',
         lambda cfg, root: shutil.rmtree(root / 'val/b'),
-        {'class-folders': "['b'] missing"},
+        {'class-names': "['b'] missing"},
     ),
     'batches that are never full': (
         'cls',

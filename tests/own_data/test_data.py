@@ -110,7 +110,7 @@ def test_label_maps_of_another_size_are_refused(tmp_path: Path) -> None:
     images, labels = write_label_maps(tmp_path)
     for file in labels.iterdir():
         Image.open(file).resize((32, 24), Image.NEAREST).save(file)
-    with pytest.raises(DataError, match=r'0_L.png is 32 x 24 px, .* 64 x 48'):
+    with pytest.raises(DataError, match=r'0_L.png \(32 x 24, .* 64 x 48'):
         Maps(images, labels, ignore_label=11).check()
 
 
@@ -204,7 +204,7 @@ def test_label_maps_without_a_picture_are_told(
     images, labels = write_label_maps(tmp_path)
     (images / '5.png').unlink()
     Maps(images, labels, ignore_label=11).check()
-    assert '1 label maps have no picture' in capsys.readouterr().out
+    assert '1 of 6 label maps have no picture' in capsys.readouterr().out
 
 
 def test_a_command_that_is_told_can_be_copied(
@@ -226,8 +226,9 @@ def test_what_is_in_no_class_is_told(
     (tmp_path / 'bird' / '1.HEIC').touch()
     ClassFolders(tmp_path).check()
     said = capsys.readouterr().out
-    assert 'is in bird: left out of the classes' in said
-    assert '2 pictures are in no class, such as 0.png' in said
+    assert 'hold no picture, and are left out [bird]' in said
+    assert '2 pictures lie in' in said
+    assert 'folder of their class, and are left out [0.png' in said
     assert 'are left out: 1 x .HEIC' in said
 
 
