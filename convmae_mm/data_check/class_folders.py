@@ -149,9 +149,10 @@ def compare_folders(
     extra = [x for x in own if x not in others]
     notes.error(
         'class-names',
-        f'its class folders are not those of {whose}: {lacking[:8] or "none"} '
-        f'missing, {extra[:8] or "none"} more; a class is numbered by its place '
-        'among the folders, so that others would be meant',
+        f'its class folders are not those of {whose}: '
+        f'{lacking[:8] or "none"} missing, {extra[:8] or "none"} more; a '
+        'class is numbered by its place among the folders, so that others '
+        'would be meant',
         'make an empty folder for each class that is missing, and move what '
         'is more elsewhere',
         lacking + extra,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from own_sets import (
     coco_content,
@@ -19,7 +20,12 @@ from own_sets import (
 from PIL import Image
 
 from convmae_mm.cli import main
-from convmae_mm.data_check import check_data
+from convmae_mm.data_check import (
+    Examiner,
+    Report,
+    SegmentationSet,
+    check_data,
+)
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.own_data.configs import Wishes
 from convmae_mm.own_data.data import Boxes, ClassFolders, Data, Maps, Pictures
@@ -68,6 +74,44 @@ def test_damaged_pictures_are_told(
     files[0].write_bytes(whole[: len(whole) // 2])
     look_at_pictures(files)
     assert f'read whole: cannot decode {files[0]}' in capsys.readouterr().out
+
+
+def test_sizes_are_those_of_upright_pictures(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new('RGB', (48, 32)).save(tmp_path / '1.jpg', exif=exif)
+    facts = look_at_pictures(list_pictures(tmp_path))
+    assert facts.sizes == '32 x 48 px'
+
+
+def test_what_is_unusual_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of data check."""
+    file, images = write_coco(tmp_path)
+    content = coco_content()
+    content['annotations'][0]['bbox'] = [16, 12, 0, 24]
+    file.write_text(json.dumps(content), encoding='utf-8')
+    Boxes(file, images).check()
+    assert 'a side below 1 px or no area' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('labels', [(0,), (0, 255)])
+def test_label_maps_of_background_alone_are_refused(
+    labels: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Whoever looks: names of classes change nothing."""
+    images, folder = write_label_maps(tmp_path)
+    for file in folder.iterdir():
+        values = np.resize(np.array(labels, np.uint8), (48, 64))
+        Image.fromarray(values).save(file)
+    for classes in ((), ('sky', 'road', 'car')):
+        with pytest.raises(DataError, match='0 is the only label'):
+            Maps(images, folder, classes=classes).check()
+    report = Report(str(tmp_path), 'own')
+    part = SegmentationSet('own', images, folder, tmp_path)
+    part.check(report, Examiner(progress=False))
+    assert [x.code for x in report.faults] == ['label-map-255']
 
 
 def test_boxes_as_shares_of_a_picture_are_refused(tmp_path: Path) -> None:
