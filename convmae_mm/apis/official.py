@@ -92,7 +92,7 @@ def build_from_official(
         'decoder_num_heads': decoder_num_heads,
     }
     given = {name: x for name, x in options.items() if x is not None}
-    if given and network.decoder is None:
+    if given and 'decoder' not in network.parts:
         raise ValueError(
             f'{given} cannot act on a network of kind {network.variant!r}: '
             'only a pretraining network, in its own mode, masks and decodes'

@@ -264,6 +264,20 @@ def test_tables_that_are_not_square_need_the_size() -> None:
         export_released_state_dict(ours, img_size=256)
 
 
+def test_a_size_that_the_tables_do_not_have_is_refused() -> None:
+    ours = convert_released_state_dict(released_state('seg'))
+    with pytest.raises(CheckpointError, match='are for img_size=256'):
+        export_released_state_dict(ours, img_size=512)
+
+
+def test_an_index_without_its_table_is_unexpected() -> None:
+    released = released_state('cls_global_pool')
+    key = 'blocks3.0.attn.relative_position_index'
+    released[key] = position_index(14, 14)
+    with pytest.raises(UnmatchedTensorsError, match=rf"unexpected: \['{key}"):
+        convert_released_state_dict(released)
+
+
 @pytest.mark.parametrize('grid', [(1, 1), (2, 3), (7, 4)])
 def test_position_index(grid: tuple[int, int]) -> None:
     index = build_position_index(grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mmengine.config import ConfigDict
 
@@ -92,12 +93,16 @@ def _rules(pyramid: Iterable[Layer], kind: str) -> Rules:
     )
 
 
+@dataclass(frozen=True)
 class Detector(Network):
     """A detector, in mmdet's scope.
 
     The SyncBN of detector 1 is ordinary BatchNorm in a single process, on a
     CPU too, and has the same tensors; so it stays SyncBN.
     """
+
+    part: str = 'detector'
+    sizes: tuple[str, ...] = ('fpn_channels', 'fc_channels', 'num_classes')
 
     def derive(self, sizes: dict[str, int]) -> dict[str, int]:
         return {
@@ -135,34 +140,22 @@ class Detector(Network):
         return ConfigDict(model, _scope_='mmdet')
 
 
-def _detector(
-    name: str, title: str, prefix: str, rules: Rules, shipped: str
-) -> Network:
-    return Detector(
-        name=name,
-        title=title,
-        sign=prefix.replace('.', r'\.'),
-        prefix=prefix,
-        rules={'': with_encoder(rules, prefix)},
-        part='detector',
-        sizes=('fpn_channels', 'fc_channels', 'num_classes'),
-        shipped=f'detection/mask-rcnn_convmae-base-{shipped}_lsj-25e_coco.py',
-    )
-
-
 DETECTOR1_RULES = _rules(FPN, 'bn')
-DETECTOR1 = _detector(
-    'detector1',
-    'detector 1 (mode mimdet): Mask R-CNN, FPN',
-    'backbone.bottom_up.',
-    DETECTOR1_RULES,
-    'mimdet_fpn',
+DETECTOR1 = Detector(
+    name='detector1',
+    title='detector 1 (mode mimdet): Mask R-CNN, FPN',
+    sign=r'backbone\.bottom_up\.',
+    prefix='backbone.bottom_up.',
+    rules={'': with_encoder(DETECTOR1_RULES, 'backbone.bottom_up.')},
+    shipped='detection/mask-rcnn_convmae-base-mimdet_fpn_lsj-25e_coco.py',
 )
 DETECTOR2_RULES = _rules(SIMPLE_FPN, 'ln') + RESIZE
-DETECTOR2 = _detector(
-    'detector2',
-    'detector 2 (mode vitdet): Mask R-CNN, simple pyramid',
-    'backbone.net.',
-    DETECTOR2_RULES,
-    'vitdet_simple-fpn',
+DETECTOR2 = Detector(
+    name='detector2',
+    title='detector 2 (mode vitdet): Mask R-CNN, simple pyramid',
+    sign=r'backbone\.net\.',
+    prefix='backbone.net.',
+    rules={'': with_encoder(DETECTOR2_RULES, 'backbone.net.')},
+    shipped='detection/'
+    'mask-rcnn_convmae-base-vitdet_simple-fpn_lsj-25e_coco.py',
 )

@@ -27,32 +27,16 @@ class ReleasedNetwork:
         backbone: Arguments of ``ConvMAE``: arch, mode, img_size, in_channels,
             and where they are not the mode's own pretrain_img_size,
             window_size and window_block_indexes.
-        parts: What its kind has beside the encoder, by name.
+        parts: What its kind has beside the encoder, by name: 'decoder', the
+            arguments of ``ConvMAEPretrainDecoder``; 'classifier', num_classes
+            and pooling ('mean' or 'first_token'); 'detector', fpn_channels,
+            fc_channels and num_classes; 'segmentor', channels, num_classes
+            and auxiliary_channels (None without).
     """
 
     variant: str
     backbone: dict[str, Any]
     parts: dict[str, Part] = field(default_factory=dict)
-
-    @property
-    def decoder(self) -> Part | None:
-        """Arguments of ``ConvMAEPretrainDecoder``, of a pretraining."""
-        return self.parts.get('decoder')
-
-    @property
-    def classifier(self) -> Part | None:
-        """num_classes and pooling ('mean' or 'first_token')."""
-        return self.parts.get('classifier')
-
-    @property
-    def detector(self) -> Part | None:
-        """fpn_channels, fc_channels and num_classes."""
-        return self.parts.get('detector')
-
-    @property
-    def segmentor(self) -> Part | None:
-        """channels, num_classes and auxiliary_channels (None without)."""
-        return self.parts.get('segmentor')
 
 
 @dataclass(frozen=True)

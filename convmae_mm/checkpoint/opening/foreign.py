@@ -48,22 +48,15 @@ def check_is_convmae(names: Iterable[str]) -> None:
     if _have(names, _CONVMAE) and not _have(names, r'blocks4\.\d+\.'):
         return
     some = ', '.join(map(repr, names[:8])) + (', ...' if names[8:] else '')
-    kind = identify_foreign(names)
-    like = f'look like {kind}'
-    if kind is None:
-        like = 'are no ConvMAE network and none that is recognised'
+    kinds = [kind for kind, x in _NETWORKS.items() if _have(names, x)]
+    like = 'are no ConvMAE network and none that is recognised'
+    if kinds:
+        like = f'look like {kinds[0]}'
     raise ForeignNetworkError(
         f'the {len(names)} tensors {like}: {some}; needed is a ConvMAE '
         "network, with tensors such as 'patch_embed1.proj.weight', "
         "'blocks1.0.conv1.weight' and 'blocks3.0.attn.qkv.weight'"
     )
-
-
-def identify_foreign(names: Iterable[str]) -> str | None:
-    """What network the tensors belong to if it is a well-known other one."""
-    names = list(names)
-    kinds = (kind for kind, x in _NETWORKS.items() if _have(names, x))
-    return next(kinds, None)
 
 
 def _have(names: list[str], patterns: str) -> bool:
