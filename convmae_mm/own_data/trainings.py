@@ -37,6 +37,8 @@ SCORED = 0.5
 LONGEST = 4
 # A step beside another one, which was timed without.
 BESIDE = 1.15
+# Of the time that is left, what is planned for; machines have other work.
+PLANNED = 0.95
 
 
 class Trainings:
@@ -158,7 +160,7 @@ class Trainings:
             return None if first is None else int(first)
         if self.budget is None:
             return None
-        left = 60 * self.budget - self.record.seconds
+        left = PLANNED * 60 * self.budget - self.record.seconds
         threads = None if name == ENCODER else self._threads
         with tempfile.TemporaryDirectory(prefix='convmae_mm_') as folder:
             config = Path(folder) / 'timed.py'
