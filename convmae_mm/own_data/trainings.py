@@ -37,7 +37,7 @@ SCORED = 0.5
 LONGEST = 4
 # A step beside another one, which was timed without.
 BESIDE = 1.15
-# Of the time that is left, what is planned for; machines have other work.
+# Of the time, what is planned for; machines have other work too.
 PLANNED = 0.95
 
 
