@@ -310,6 +310,8 @@ def _check_references(
     ):
         lost = [x for x in content.annotations if x[key] not in there[key]]
         notes.error(
-            *(code, f'{total} {problem}', remedy),
+            code,
+            f'{total} {problem}',
+            remedy,
             [f'annotation {x["id"]}: {key} {x[key]}' for x in lost],
         )

@@ -57,7 +57,10 @@ class DetectionSet:
         if data is None:
             return None
         return check_coco(
-            *(data, notes, self.classes, self.with_masks),
+            data,
+            notes,
+            self.classes,
+            with_masks=self.with_masks,
             learned=self.learned,
             labelled=self.labelled,
             bare_will_do=self.bare_will_do,

@@ -183,7 +183,10 @@ def _check_maps(leaf: Leaf, items: Items, sizes: Sizes) -> None:
     folder = dataset.data_prefix.get('seg_map_path') or '.'
     note_missing_maps(
         sorted(os.path.relpath(x, folder) for x in missing),
-        *(len(picture), folder, dataset.seg_map_suffix, notes),
+        len(picture),
+        folder,
+        dataset.seg_map_suffix,
+        notes,
     )
     for load in transforms(leaf.cfg.get('pipeline')):
         stated = load.get('reduce_zero_label')

@@ -39,10 +39,15 @@ def coco_parts(root: Path, report: Report) -> list[Part]:
     files = root / 'annotations'
     return [
         DetectionSet(
-            *(split, files / f'instances_{split}.json', root / split, root),
-            *(classes, True, *counts),
+            split,
+            files / f'instances_{split}.json',
+            root / split,
+            root,
+            classes,
+            num_images=images,
+            num_annotations=annotations,
         )
-        for split, counts in COCO_COUNTS.items()
+        for split, (images, annotations) in COCO_COUNTS.items()
     ]
 
 
@@ -51,8 +56,13 @@ def ade20k_parts(root: Path, report: Report) -> list[Part]:
     images, maps = root / 'images', root / 'annotations'
     return [
         SegmentationSet(
-            *(split, images / split, maps / split, root),
-            *(ADE20K_NUM_CLASSES, True, count),
+            split,
+            images / split,
+            maps / split,
+            root,
+            ADE20K_NUM_CLASSES,
+            zero_is_unlabelled=True,
+            num_images=count,
         )
         for split, count in ADE20K_COUNTS.items()
     ]
@@ -62,10 +72,15 @@ def imagenet_parts(root: Path, report: Report) -> list[Part]:
     """ImageNet-1K: SPLIT/n01440764/*.JPEG, 1000 folders in each split."""
     return [
         ClassFolders(
-            *(split, root / split, root, IMAGENET_NUM_CLASSES, *counts),
+            split,
+            root / split,
+            root,
+            IMAGENET_NUM_CLASSES,
+            num_images=images,
+            images_per_class=per_class,
             like=root / 'train' if split != 'train' else None,
         )
-        for split, counts in IMAGENET_COUNTS.items()
+        for split, (images, per_class) in IMAGENET_COUNTS.items()
     ]
 
 
@@ -81,16 +96,29 @@ def digit_scenes_parts(root: Path, report: Report) -> list[Part]:
         classes = ExpectedClasses(DIGITS, range(1, 11))
         parts += [
             DetectionSet(
-                *(f'{split} instances', file, images, root),
-                *(classes, True, scenes, number('instances')),
+                f'{split} instances',
+                file,
+                images,
+                root,
+                classes,
+                num_images=scenes,
+                num_annotations=number('instances'),
             ),
             SegmentationSet(
-                *(f'{split} label maps', images, maps / split, root),
-                *(1 + len(DIGITS), True, scenes),
+                f'{split} label maps',
+                images,
+                maps / split,
+                root,
+                1 + len(DIGITS),
+                zero_is_unlabelled=True,
+                num_images=scenes,
             ),
             ClassFolders(
-                *(f'{split} classification', single / split, root),
-                *(len(DIGITS), number('crops')),
+                f'{split} classification',
+                single / split,
+                root,
+                len(DIGITS),
+                num_images=number('crops'),
                 like=single / 'train' if split != 'train' else None,
             ),
         ]

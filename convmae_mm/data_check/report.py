@@ -195,9 +195,12 @@ class Notes:
         count = 1 if found is None else len(found)
         self.report.faults.append(
             Fault(
-                *(code, severity, self.part),
+                code,
+                severity,
+                self.part,
                 problem.replace('{count}', f'{count:,}'),
-                *(remedy, count),
+                remedy,
+                count,
                 tuple(map(str, (found or ())[:NUM_EXAMPLES])),
             )
         )

@@ -122,8 +122,12 @@ class Pairs:
         used = [x for x, stem in stems.items() if stem in shown] or maps
         img_suffix, map_suffix = map(_common_suffix, (names, used))
         return cls(
-            *(images, label_maps, pictures, stems),
-            *(ends[0] + img_suffix, ends[1] + (suffix or map_suffix)),
+            images,
+            label_maps,
+            pictures,
+            stems,
+            img_suffix=ends[0] + img_suffix,
+            map_suffix=ends[1] + (suffix or map_suffix),
         )
 
     @property
@@ -151,7 +155,10 @@ class Pairs:
         mapped = set(self.maps.values())
         note_missing_maps(
             [x for x, stem in self.pictures.items() if stem not in mapped],
-            *(len(self.pictures), self.label_maps, self.map_suffix, notes),
+            len(self.pictures),
+            self.label_maps,
+            self.map_suffix,
+            notes,
         )
         notes.warning(
             'label-map-unmatched',

@@ -218,7 +218,7 @@ def look_at_class_folders(folder: Path) -> FolderSet:
         )
     notes = notes_of(folder)
     whole = class_folders.ClassFolders(
-        *(str(folder), folder, folder), listed=True
+        str(folder), folder, folder, listed=True
     )
     whole.examine(pictures, notes)
     tell_faults(notes)
@@ -229,7 +229,9 @@ def look_at_class_folders(folder: Path) -> FolderSet:
             'wants one for each class, two at least'
         )
     return FolderSet(
-        *(folder, None, tuple(files)),
+        folder,
+        None,
+        tuple(files),
         tuple((x.partition('/')[0],) for x in files),
     )
 
@@ -258,9 +260,13 @@ def look_at_label_maps(images: Path, labels: Path) -> FolderSet:
     tell_faults(notes)
     tell_left_out(images)
     return FolderSet(
-        *(images, labels, tuple(stems)),
+        images,
+        labels,
+        tuple(stems),
         tuple(maps.get(name, LabelMap()).values for name in names),
-        *(pairs.img_suffix, pairs.map_suffix, maps),
+        pairs.img_suffix,
+        pairs.map_suffix,
+        maps,
     )
 
 
