@@ -56,8 +56,9 @@ class ClassFolders:
         check_count(
             'image-count', 'pictures', len(names), self.num_images, notes
         )
-        if names:
-            measure(self.folder, names, notes)
+        used = [x for x in names if '/' in x or not self.listed]
+        if used:
+            measure(self.folder, used, notes)
 
     @property
     def _severity(self) -> Severity:

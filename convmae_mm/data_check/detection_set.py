@@ -109,7 +109,7 @@ class DetectionSet:
             measure(folder, present, notes)
             return
         self.find_pictures(content, notes)
-        listed = {x['file_name'] for x in content.images}
+        listed = {os.path.normpath(x['file_name']) for x in content.images}
         notes.warning(
             'image-unlisted',
             f'{{count}} of {len(present):,} pictures in {folder} are in '

@@ -205,6 +205,8 @@ def note_missing_maps(
         ending: Of their names.
         notes: Where faults go.
     """
+    if not missing:
+        return
     there = list_files(Path(folder)) if Path(folder).is_dir() else []
     notes.error(
         'label-map-missing',
@@ -236,6 +238,7 @@ def _check_values(
         'give the classes labels of 0 to 254',
         wide,
     )
+    last_wrong = max((x for x in most.values() if x < NUM_LABELS), default=0)
     zero = rules.zero_is_unlabelled
     last = (rules.num_classes or IGNORED) - 1 + zero
     unlabelled = ' (0: unlabelled)' if zero else ''
@@ -248,7 +251,7 @@ def _check_values(
         f'{{count}} of {len(maps):,} label maps hold labels outside '
         f'0 to {last}{unlabelled}, and not {rules.ignored}, which is ignored',
         'map the labels to this range, or correct num_classes (new, run: name '
-        f'all --classes, or --ignore-label {max(most.values(), default=0)}, '
+        f'all --classes, or --ignore-label {last_wrong}, '
         'or --first-label 1 where 0 means unlabelled); a training '
         f'would fail at the loss{background * (rules.num_classes == 1)}',
         wrong,
@@ -267,7 +270,8 @@ def _check_use(
             'label-map-empty',
             f'none of {read:,} label maps has a labelled pixel: all are '
             f'{sorted(used)[:8]}',
-            'check how they were written, and reduce_zero_label',
+            'check how they were written, and reduce_zero_label (new, run: '
+            '--first-label and --ignore-label)',
         )
     beside = IGNORED in used and (number or 1) <= 2
     sure = are_all and not rules.scores_only
@@ -297,14 +301,15 @@ def _check_use(
             'label-map-zero',
             f'reduce_zero_label=True ignores 0, which occurs in {read:,} '
             f'label maps, and makes {number} the last class, which does not',
-            'if labels count from 0, set reduce_zero_label=False',
+            'if labels count from 0, set reduce_zero_label=False (new, run: '
+            '--first-label 0)',
         )
     if sure and not shifted:
         notes.warning(
             'class-unused',
             f'{{count}} of {number} classes occur in none of {read:,} label '
             'maps',
-            'nothing will be learned about them: correct num_classes or the '
-            'labels, or add pictures',
+            'nothing is learned or scored about them: correct num_classes '
+            '(new, run: --classes) or the labels, or add pictures',
             rules.describe(set(range(number)) - classes - {rules.ignored}),
         )

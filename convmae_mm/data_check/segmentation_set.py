@@ -139,7 +139,8 @@ class Pairs:
     def check_suffixes(self, notes: Notes) -> None:
         """Note what would be passed over, or changed."""
         check_suffix(list(self.pictures), self.img_suffix, self.images, notes)
-        suffix, extra = PurePosixPath(self.map_suffix).suffix, self.unmatched
+        suffix = f'.{self.map_suffix.rpartition(".")[2]}'
+        extra = self.unmatched
         used = [x for x in self.maps if x not in set(extra)] or extra
         notes.error(
             'label-map-suffix',

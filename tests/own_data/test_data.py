@@ -21,6 +21,7 @@ from PIL import Image
 
 from convmae_mm.cli import main
 from convmae_mm.data_check import (
+    DetectionSet,
     Examiner,
     Report,
     SegmentationSet,
@@ -375,3 +376,58 @@ def test_a_file_is_no_folder_nor_the_reverse(
 def test_a_seed_is_one_that_numpy_takes() -> None:
     with pytest.raises(ConfigError, match='--seed -1 must be 0 to'):
         Wishes(seed=-1)
+
+
+@pytest.mark.parametrize('ending', ['', '_L'])
+def test_label_maps_of_another_suffix_are_named(
+    ending: str, tmp_path: Path
+) -> None:
+    """Whether or not their names end in more than a suffix."""
+    images, folder = write_label_maps(tmp_path)
+    for file in list(folder.iterdir()):
+        file.rename(folder / file.name.replace('_L', ending))
+    first = folder / f'0{ending}.png'
+    Image.open(first).save(first.with_suffix('.tif'))
+    first.unlink()
+    report = Report(str(tmp_path), 'own')
+    part = SegmentationSet('own', images, folder, tmp_path)
+    part.check(report, Examiner(progress=False))
+    assert [x.code for x in report.faults] == ['label-map-suffix']
+    with pytest.raises(DataError, match=r'another suffix than \.png'):
+        Maps(images, folder).check()
+
+
+def test_a_damaged_picture_of_no_class_is_only_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_class_folders(tmp_path)
+    (root / 'loose.png').write_bytes(b'nothing')
+    ClassFolders(root).check()
+    assert 'loose.png' in capsys.readouterr().out
+
+
+def test_the_label_to_ignore_is_one_that_can_be(tmp_path: Path) -> None:
+    """Not 300, which another map holds."""
+    images, folder = write_label_maps(tmp_path)
+    wide = np.full((48, 64), 300, np.uint16)
+    Image.fromarray(wide).save(folder / '0_L.png')
+    report = Report(str(tmp_path), 'own')
+    SegmentationSet('own', images, folder, tmp_path, num_classes=3).check(
+        report, Examiner(progress=False)
+    )
+    remedies = {x.code: x.remedy for x in report.faults}
+    assert '--ignore-label 11,' in remedies['label-map-value']
+
+
+def test_a_picture_is_listed_however_its_path_is_written(
+    tmp_path: Path,
+) -> None:
+    file, images = write_coco(tmp_path)
+    content = coco_content()
+    content['images'][0]['file_name'] = './0.png'
+    file.write_text(json.dumps(content), encoding='utf-8')
+    report = Report(str(tmp_path), 'own')
+    DetectionSet('own', file, images, tmp_path, with_masks=False).check(
+        report, Examiner(progress=False)
+    )
+    assert not report.faults
