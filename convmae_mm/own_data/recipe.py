@@ -194,13 +194,19 @@ def find_anchors(boxes: np.ndarray) -> tuple[list[float], list[float]]:
 def class_weights(shares: Sequence[float]) -> list[float]:
     """What a pixel of each class counts in the loss of a segmentor.
 
+    A class counts by its share to the power of -0.5. Where one class covers
+    more than half, as a background does, the others are mistaken for it
+    rather than for each other, and too large a weight makes it be taken for
+    them: then the power is what that class leaves.
+
     Args:
         shares: Of the labelled pixels, what each class has.
 
     Returns:
-        ``share ** -0.5``, scaled to a mean of one over all pixels. Below a
-        thousandth a class is taken for one of a thousandth.
+        Weights with a mean of one over all pixels. Below a thousandth a
+        class is taken for one of a thousandth.
     """
-    weights = np.maximum(shares, 1e-3) ** -0.5
+    power = min(0.5, 1 - max(shares))
+    weights = np.maximum(shares, 1e-3) ** -power
     weights /= weights @ shares
     return [round(float(x), 3) for x in weights]

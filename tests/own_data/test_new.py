@@ -28,6 +28,7 @@ from convmae_mm.cli import main
 from convmae_mm.data_check.coco_instances import CocoContent
 from convmae_mm.own_data.coco import CocoSet
 from convmae_mm.own_data.machine import cpu_has_bf16
+from convmae_mm.own_data.recipe import class_weights
 
 # What somebody would write who has never heard of convmae_mm.
 PLAIN_TRAINING = """
@@ -231,6 +232,20 @@ def test_rare_classes_weigh_more(tmp_path: Path) -> None:
     assert weights[1] == weights[2] > 1.5 * weights[0]
     label[:, :8] = 11  # beside weights, too, it teaches nothing
     assert loss(logits, label, ignore_index=11)[:, :8].count_nonzero() == 0
+
+
+@pytest.mark.parametrize(
+    ('shares', 'power'),
+    [((0.4, 0.3, 0.2, 0.1), 0.5), ((0.86, *10 * [0.014]), 0.14), ((1,), 0)],
+)
+def test_rare_classes_weigh_less_beside_a_background(
+    shares: tuple[float, ...], power: float
+) -> None:
+    weights = class_weights(shares)
+    assert weights[-1] / weights[0] == pytest.approx(
+        (shares[0] / shares[-1]) ** power, rel=1e-2
+    )
+    assert np.dot(weights, shares) == pytest.approx(1, rel=1e-3)
 
 
 def test_labels_that_count_from_one(tmp_path: Path) -> None:
