@@ -227,10 +227,9 @@ def _check_values(
         for name, label_map in maps.items()
     }
     most = {name: max(x) for name, x in values.items() if x}
-    wrong, wide = (
-        [f'{k} (labels {values[k][:8]})' for k in most if is_wide(most[k])]
-        for is_wide in (NUM_LABELS.__gt__, NUM_LABELS.__le__)
-    )
+    told = {name: f'{name} (labels {values[name][:8]})' for name in most}
+    wrong = [told[name] for name, x in most.items() if x < NUM_LABELS]
+    wide = [told[name] for name, x in most.items() if x >= NUM_LABELS]
     notes.error(
         'label-map-depth',
         f'{{count}} of {len(maps):,} label maps hold labels above 255; mmseg '
