@@ -28,6 +28,7 @@ from .coco_instances import (
     check_boxes,
     check_crowds,
     check_masks,
+    tell_unused_masks,
 )
 from .json_files import read_json
 from .places import how_to_place
@@ -158,7 +159,8 @@ def check_coco(
         check_use(content, expected, notes)
     check_boxes(content, notes)
     if with_masks is None:
-        with_masks = all(x.get('segmentation') for x in annotations)
+        with_masks = not content.without_mask
+        tell_unused_masks(content, notes)
     if with_masks:
         check_masks(content, notes)
     check_crowds(content, notes)

@@ -75,6 +75,15 @@ class CocoContent:
         pairs = zip(self.annotations, self.empty, strict=True)
         return [x for x, empty in pairs if not (x['iscrowd'] or empty)]
 
+    @functools.cached_property
+    def without_mask(self) -> list[dict[str, Any]]:
+        """Annotations that have a box alone.
+
+        Crowds and empty ones are among them: mmdet and pycocotools read their
+        masks too.
+        """
+        return [x for x in self.annotations if not x.get('segmentation')]
+
 
 def _is_box(box: Any) -> bool:
     try:
@@ -135,14 +144,12 @@ def check_boxes(content: CocoContent, notes: Notes) -> None:
 
 def check_masks(content: CocoContent, notes: Notes) -> None:
     """Note annotations without a mask, and masks that cannot be read."""
-    missing, wrong = [], []
+    wrong = []
     annotations, sizes = content.annotations, content.sizes
     masks = [x.get('segmentation') for x in annotations]
     sound = _are_polygons(x for x in masks if isinstance(x, list))
     for annotation, mask in zip(annotations, masks, strict=True):
-        if not mask:
-            missing.append(f'annotation {annotation["id"]}')
-        elif not sound or not isinstance(mask, list):
+        if mask and not (sound and isinstance(mask, list)):
             reason = _why_no_mask(mask, sizes.get(annotation['image_id']))
             if reason:
                 wrong.append(f'annotation {annotation["id"]}: {reason}')
@@ -152,7 +159,7 @@ def check_masks(content: CocoContent, notes: Notes) -> None:
         'Mask R-CNN needs one for each; for a set of boxes alone, train a '
         'detector without a mask head and with_mask=False (data check of '
         'paths: --boxes-only)',
-        missing,
+        _bare(content),
     )
     notes.error(
         'mask-malformed',
@@ -161,6 +168,60 @@ def check_masks(content: CocoContent, notes: Notes) -> None:
         'run lengths dict(size=[height, width], counts=...)',
         wrong,
     )
+    if sound:
+        _check_extents(content, notes)
+
+
+def _check_extents(content: CocoContent, notes: Notes) -> None:
+    """Note polygons that leave their image."""
+    masks = [x.get('segmentation') for x in content.annotations]
+    found = {i: x for i, x in enumerate(masks) if x and isinstance(x, list)}
+    if not found:
+        return
+    drawn, polygons = list(found), list(found.values())
+    lengths = [sum(map(len, x)) // 2 for x in polygons]
+    numbers = itertools.chain.from_iterable(itertools.chain(*polygons))
+    points = np.fromiter(numbers, float).reshape(-1, 2)
+    starts = np.cumsum([0, *lengths[:-1]])
+    low = np.minimum.reduceat(points, starts)
+    high = np.maximum.reduceat(points, starts)
+    limits = content.limits[drawn]  # an unknown size compares as False
+    outside = (low < -TOLERANCE) & (limits >= 0)
+    outside |= high - TOLERANCE > limits
+    notes.warning(
+        'mask-outside',
+        f'{{count}} of {len(masks):,} masks leave their image by more than '
+        f'{TOLERANCE:g} px; what is outside is cut off, and an object of '
+        'which nothing is left is not learned',
+        'clip them to the image, or correct its width and height',
+        [
+            'annotation {}: x {:g} to {:g}, y {:g} to {:g} in {:g} x {:g}'
+            .format(
+                content.annotations[drawn[i]]['id'],
+                *(low[i, 0], high[i, 0], low[i, 1], high[i, 1]),
+                *limits[i],
+            )
+            for i in np.flatnonzero(outside.any(1))
+        ],
+    )  # fmt: skip
+
+
+def tell_unused_masks(content: CocoContent, notes: Notes) -> None:
+    """Note that those there are will not do, as others are missing."""
+    total = len(content.annotations)
+    if len(content.without_mask) < total:
+        notes.warning(
+            'mask-missing',
+            f'{{count}} of {total:,} annotations have no mask, so that boxes '
+            'alone are learned and scored',
+            'Mask R-CNN needs a mask for each, crowds too: add them, or '
+            'remove these annotations',
+            _bare(content),
+        )
+
+
+def _bare(content: CocoContent) -> list[str]:
+    return [f'annotation {x["id"]}' for x in content.without_mask]
 
 
 def _why_no_mask(mask: Any, size: tuple[float, float] | None) -> str:

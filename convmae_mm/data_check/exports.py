@@ -15,6 +15,7 @@ ROBOFLOW_COCO = '_annotations.coco.json'
 YOLO_KEYS = re.compile(r'^(train|val)\s*:', re.MULTILINE)
 VOC_SIGN = b'<annotation'
 LABELME_SIGNS = (b'"shapes"', b'"imagePath"')
+LOOKED_AT = 20  # files of a folder, of which some may be of other tools
 
 
 def refuse_export(folder: Path) -> None:
@@ -92,11 +93,12 @@ def _voc(folder: Path) -> str | None:
 
 
 def _labelme(folder: Path) -> str | None:
-    first = sorted(folder.glob('*.json'))[:1]
-    if not all(sign in _head(x) for x in first for sign in LABELME_SIGNS):
-        return None
-    what = 'is in the form of labelme'
-    return _advice(folder, what, 'labelme', folder) if first else None
+    for file in sorted(folder.glob('*.json'))[:LOOKED_AT]:
+        head = _head(file)
+        if all(sign in head for sign in LABELME_SIGNS):
+            what = 'is in the form of labelme'
+            return _advice(folder, what, 'labelme', folder)
+    return None
 
 
 def _head(file: Path) -> bytes:

@@ -59,8 +59,8 @@ class CocoSet:
 
     @property
     def has_masks(self) -> bool:
-        """Whether every object has its outline, not just its box."""
-        return all(x.get('segmentation') for x in self.content.objects)
+        """Whether every annotation has its outline, not just its box."""
+        return not self.content.without_mask
 
     @property
     def most_objects(self) -> int:

@@ -85,7 +85,14 @@ class Boxes(Data):
     task: ClassVar[str] = 'detector'
 
     def check(self) -> None:
-        _warn_of_shared(*self._found)
+        train, val = self._found
+        _warn_of_shared(train, val)
+        if val is not None and train.has_masks and not val.has_masks:
+            print(
+                f'the masks of {self.coco} are not used, as not every '
+                f'annotation of {self.coco_val} has one: boxes alone are '
+                'learned and scored'
+            )
 
     @functools.cached_property  # a run sees one state of its data
     def _found(self) -> tuple[CocoSet, CocoSet | None]:

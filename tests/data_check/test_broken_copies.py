@@ -236,6 +236,11 @@ BREAKAGES: dict[str, tuple[Callable[[Path], Any], str, str]] = {
         'mask-malformed',
         'a polygon of 3 numbers',
     ),
+    'mask outside': (
+        set_annotation(segmentation=[[40, 10, 70, 10, 70, 20]]),
+        'mask-outside',
+        'x 40 to 70, y 10 to 20 in 64 x 48',
+    ),
     'mask of another size': (
         set_annotation(segmentation=dict(size=[64, 48], counts='a')),
         'mask-malformed',

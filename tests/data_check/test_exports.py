@@ -89,6 +89,20 @@ def test_every_command_names_the_one_that_converts(
     assert content['annotations'][0]['bbox'] == [16, 12, 32, 24]
 
 
+def test_labelme_beside_a_coco_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Such as one that was converted before."""
+    write_labelme(tmp_path)
+    (tmp_path / '0.json').rename(tmp_path / 'street.json')
+    ours = tmp_path / 'labels.json'
+    ours.write_text(json.dumps(coco_content()))
+    assert 'data convert labelme' in str(how_to_read(tmp_path))
+    assert main(['data', 'convert', 'labelme', str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert f'{ours} is a COCO file, among those of labelme: move it' in told
+
+
 def test_roboflow_in_coco_form_needs_no_conversion(tmp_path: Path) -> None:
     for split in ('train', 'valid'):
         write_pictures(tmp_path / split)

@@ -131,6 +131,36 @@ def test_masks_decide_on_the_detector(masks: bool, tmp_path: Path) -> None:
     assert cfg.val_evaluator.metric == ['bbox', 'segm'][: 1 + masks]
 
 
+@pytest.mark.parametrize('bare', ['object', 'crowd', 'speck'])
+def test_one_annotation_without_a_mask_and_boxes_are_learned(
+    bare: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mmdet and pycocotools read the masks of crowds too."""
+    coco, images = write_coco(tmp_path)
+    content = coco_content(masks=True)
+    one = content['annotations'][1]
+    del one['segmentation']
+    one.update({'crowd': {'iscrowd': 1}, 'speck': {'area': 0}}.get(bare, {}))
+    coco.write_text(json.dumps(content), 'utf-8')
+    cfg = new(tmp_path, 'detector', '--coco', coco, '--images', images)
+    assert cfg.model.type == 'FasterRCNN'
+    told = f'1 of {len(content["annotations"])} annotations have no mask'
+    printed = capsys.readouterr().out
+    assert f'{told}, so that boxes alone' in printed
+    assert f'[annotation {one["id"]}]' in printed
+
+
+def test_masks_that_the_validation_lacks_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco, images = write_coco(tmp_path, masks=True)
+    val = tmp_path / 'boxes.json'
+    val.write_text(json.dumps(coco_content()), 'utf-8')
+    data = ('--coco', coco, '--images', images, '--coco-val', val)
+    assert new(tmp_path, 'detector', *data).model.type == 'FasterRCNN'
+    assert f'the masks of {coco} are not used' in capsys.readouterr().out
+
+
 def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
     cfg = new(tmp_path, 'detector', *write_task('detector', tmp_path))
     # 0 and 1 overlap with an IoU of 0.6, 2 repeats 0 exactly

@@ -26,6 +26,11 @@ def read_labelme(source: Path, split: str | None) -> Read:
 def _read_labelme_file(file: Path) -> LabelledPicture:
     try:
         content = json.loads(file.read_text('utf-8-sig'))
+        if {'images', 'annotations'} <= set(content):
+            raise DataError(
+                f'{file} is a COCO file, among those of labelme: move it to '
+                'another folder'
+            )
         named = str(content['imagePath']).replace('\\', '/')
         item = LabelledPicture(
             find_picture(file.parent, named, file),
