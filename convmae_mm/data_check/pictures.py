@@ -14,6 +14,7 @@ from PIL import Image
 
 from convmae_mm.datasets.image_files import (
     TOO_LARGE,
+    TURNED,
     header_size,
 )
 from convmae_mm.datasets.load_multi_channel_image import (
@@ -215,14 +216,21 @@ def how_to_find(missing: Sequence[str], present: Sequence[str]) -> str:
 
 def check_sizes(stated: Sizes, measured: Sizes, notes: Notes) -> None:
     """Compare what annotations say with the pictures."""
+    others = other_sizes(measured, stated, 'annotations')
+    turned = len(others) == sum(
+        size != size[::-1] == stated.get(name)
+        for name, size in measured.items()
+    )
     notes.error(
         'image-size',
         f'{{count}} of {len(measured):,} pictures have another size than '
         'the annotations say',
-        'their boxes and masks would be misplaced: use the pictures that '
+        f'their boxes and masks would be misplaced, {TURNED}'
+        if turned
+        else 'their boxes and masks would be misplaced: use the pictures that '
         'were annotated (neither resized nor rotated), or correct width and '
         'height',
-        other_sizes(measured, stated, 'annotations'),
+        others,
     )
 
 

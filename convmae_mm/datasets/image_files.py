@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from convmae_mm.errors import ConfigError, DataError
 from convmae_mm.files import existing_folder, regular_file
@@ -40,6 +41,13 @@ TOO_LARGE = (
 
 # In EXIF data: its tag, and the first value that exchanges the sides.
 ORIENTATION, QUARTER_TURNS = 0x0112, 5
+# Tags of TIFF: width and height of what is stored.
+STORED_SIDES = 0x0100, 0x0101
+TURNED = (
+    'as if the orientation in the EXIF data had been ignored, which training '
+    'applies: take it out of these pictures (exiftool -Orientation= FILES), '
+    'and they are again what was annotated'
+)
 
 
 def header_size(path: str) -> tuple[int, int] | None:
@@ -49,6 +57,9 @@ def header_size(path: str) -> tuple[int, int] | None:
             return None
         with Image.open(regular_file(path)) as image:
             width, height = image.size
+            if isinstance(image, TiffImageFile):
+                # PIL's size is upright in some versions, and not in others
+                width, height = (image.tag_v2[x] for x in STORED_SIDES)
             # PIL decodes a whole PNG to look for EXIF data behind the pixels.
             has_none = image.format == 'PNG' and 'exif' not in image.info
             exif = {} if has_none else image.getexif()

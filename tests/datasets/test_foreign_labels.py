@@ -155,7 +155,7 @@ def test_boxes_of_voc(tmp_path: Path) -> None:
         ({'corners': '11 61 20 70'}, 'object 1.*outside the picture of 100'),
         (
             {'size': '50 100'},
-            r'1\.jpg is 100 x 50 px, .* labelled as 50 x 100',
+            r'1\.jpg is 100 x 50 px, .* labelled as 50 x 100, .* in the EXIF',
         ),
     ],
     ids=str,

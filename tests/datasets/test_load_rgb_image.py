@@ -100,6 +100,16 @@ def test_exif_orientation_is_applied(tmp_path):
     assert read_rgb(file).shape == (4, 6, 3)
 
 
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_the_header_tells_the_upright_size(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new('RGB', (4, 6), RED)
+    file = save(tmp_path / f'turned.{suffix}', image, exif=exif)
+    assert header_size(file) == read_rgb(file).shape[1::-1]
+
+
 @pytest.mark.parametrize(
     ('name', 'content'),
     [

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convmae_mm.datasets.image_files import TURNED
 from convmae_mm.errors import DataError
 
 from .labelled import Labelled, Polygon, Read, picture_size
@@ -58,10 +59,15 @@ def to_coco(
     for number, item in enumerate(pictures, start=1):
         width, height = picture_size(item.path)
         if all(item.stated) and item.stated != (width, height):
+            way_out = (
+                f', {TURNED}'
+                if item.stated == (height, width)
+                else ': convert with the pictures that were labelled, neither '
+                'resized nor rotated'
+            )
             raise DataError(
                 f'{item.path} is {width} x {height} px, and was labelled as '
-                f'{item.stated[0]} x {item.stated[1]}: convert with the '
-                'pictures that were labelled, neither resized nor rotated'
+                f'{item.stated[0]} x {item.stated[1]}{way_out}'
             )
         content['images'].append(
             dict(
