@@ -25,7 +25,12 @@ from .folders import (
     look_at_class_folders,
     look_at_label_maps,
 )
-from .pictures import list_pictures, look_at_pictures, tell_left_out
+from .pictures import (
+    PictureFacts,
+    list_pictures,
+    look_at_pictures,
+    tell_left_out,
+)
 
 Texts = dict[Path, str]  # by the file that is to hold each
 
@@ -46,6 +51,11 @@ class Data(ABC):
                 options += [_option(field.name), *map(str, values)]
         return options
 
+    @functools.cached_property  # a run sees one state of its data
+    def _look(self) -> Callable[[tuple[Path, ...]], PictureFacts]:
+        """Looks at pictures, once."""
+        return functools.cache(look_at_pictures)
+
     @abstractmethod
     def check(self) -> None:
         """Raise ``DataError`` for what would stop a training.
@@ -56,6 +66,24 @@ class Data(ABC):
     @abstractmethod
     def config(self, out: Path, setting: Setting) -> Texts:
         """The texts of a config, which comes first, and of its lists."""
+
+    def _with_lists(
+        self,
+        write: Callable[..., str],
+        train: FolderSet,
+        val: FolderSet | None,
+        out: Path,
+        setting: Setting,
+        numbers: Mapping[str, int] | None = None,
+    ) -> Texts:
+        """A config and the lists of its splits; some are held for ``val``."""
+        if val is None:
+            train, val = train.split(setting.wishes.seed)
+        lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
+        facts = self._look(tuple(train.pictures))
+        text = write(train, val, lists, facts, setting)
+        texts = text, train.list_names(numbers), val.list_names(numbers)
+        return dict(zip((out, *lists), texts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,7 @@ class Pictures(Data):
         tell_left_out(self.pictures)
 
     def config(self, out: Path, setting: Setting) -> Texts:
-        facts = look_at_pictures(list_pictures(self.pictures))
+        facts = self._look(tuple(list_pictures(self.pictures)))
         return {out: encoder_config(self.pictures, facts, setting)}
 
 
@@ -94,7 +122,7 @@ class Boxes(Data):
                 'learned and scored'
             )
 
-    @functools.cached_property  # a run sees one state of its data
+    @functools.cached_property
     def _found(self) -> tuple[CocoSet, CocoSet | None]:
         train = look_at_coco(self.coco, self.images)
         if self.coco_val is None:
@@ -115,7 +143,7 @@ class Boxes(Data):
                 setting.wishes.seed,
             )
         val = match_classes(val, train, _beside(out, '_val.json'))
-        facts = look_at_pictures(train.pictures)
+        facts = self._look(tuple(train.pictures))
         text = detector_config(train, val, facts, setting)
         given = (self.coco, self.coco_val)
         lists = {x.file: x.text for x in (train, val) if x.file not in given}
@@ -157,7 +185,7 @@ class Maps(Data):
     def config(self, out: Path, setting: Setting) -> Texts:
         train, val, labels = self._found
         write = functools.partial(segmentor_config, labels)
-        return _with_lists(write, train, val, out, setting)
+        return self._with_lists(write, train, val, out, setting)
 
 
 @dataclass(frozen=True)
@@ -194,7 +222,7 @@ class ClassFolders(Data):
         classes = self._found[0].classes
         names = sorted({str(x) for found in classes for x in found})
         numbers = {name: i for i, name in enumerate(names)}
-        return _with_lists(
+        return self._with_lists(
             classifier_config, *self._found, out, setting, numbers
         )
 
@@ -220,24 +248,6 @@ def data_from_options(task: str, options: Mapping[str, Any]) -> Data:
     if 'classes' in given:
         given['classes'] = tuple(given['classes'] or ())
     return kind(**given)
-
-
-def _with_lists(
-    write: Callable[..., str],
-    train: FolderSet,
-    val: FolderSet | None,
-    out: Path,
-    setting: Setting,
-    numbers: Mapping[str, int] | None = None,
-) -> Texts:
-    """A config and the lists of its splits; without ``val`` some are held."""
-    if val is None:
-        train, val = train.split(setting.wishes.seed)
-    lists = _beside(out, '_train.txt'), _beside(out, '_val.txt')
-    facts = look_at_pictures(train.pictures)
-    text = write(train, val, lists, facts, setting)
-    texts = text, train.list_names(numbers), val.list_names(numbers)
-    return dict(zip((out, *lists), texts, strict=True))
 
 
 def _beside(out: Path, end: str) -> Path:

@@ -160,12 +160,16 @@ class Trainings:
             return None if first is None else int(first)
         if self.budget is None:
             return None
-        left = PLANNED * 60 * self.budget - self.record.seconds
+        before = self.record.seconds
+        left = PLANNED * 60 * self.budget - before
         threads = None if name == ENCODER else self._threads
         with tempfile.TemporaryDirectory(prefix='convmae_mm_') as folder:
             config = Path(folder) / 'timed.py'
             write_config(data, config, self.order.wishes, encoder)
             suggested, seconds, scored = self._time(name, config, threads)
+        # Large pictures take long to look at, and so do steps of them.
+        spent = self.record.seconds - before
+        left -= max(0, spent - START_SECONDS)
         if name == ENCODER:
             share = PRETRAIN_SHARE * left
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,10 @@ from convmae_mm.datasets import (
     UndecodableImageError,
     UnlabelledImageFolder,
 )
-from convmae_mm.datasets.channel_statistics import channel_statistics
+from convmae_mm.datasets.channel_statistics import (
+    channel_statistics,
+    sum_pixels,
+)
 from convmae_mm.datasets.load_multi_channel_image import read_channels
 
 
@@ -158,6 +162,20 @@ def test_an_error_of_the_pipeline_is_not_blamed_on_the_file(pixels, tmp_path):
     dataset.pipeline.transforms.append(fail)
     with pytest.raises(RuntimeError, match='a defect'):
         dataset[0]
+
+
+def test_photos_are_summed_as_they_are():
+    """As floating-point numbers, one of a phone would fill gigabytes."""
+    photo = np.random.default_rng(0).integers(0, 256, (500, 400, 3), np.uint8)
+    tracemalloc.start()
+    found = sum_pixels(photo)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < photo.nbytes
+    assert found.count == 500 * 400
+    assert np.allclose(found.mean, photo.mean((0, 1)), rtol=1e-12)
+    variance = found.scatter / found.count
+    assert np.allclose(variance, photo.var((0, 1)), rtol=1e-12)
 
 
 def test_statistics_are_those_of_all_pixels(tmp_path):

@@ -85,6 +85,37 @@ def test_sizes_are_those_of_upright_pictures(tmp_path: Path) -> None:
     assert facts.sizes == '32 x 48 px'
 
 
+@pytest.mark.parametrize('make', [boxes, maps, folders])
+def test_pictures_are_looked_at_once(
+    make: Callable[[Path], Data],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run writes a config to time it, and one to train."""
+    data, seen = make(tmp_path), []
+    monkeypatch.setattr(
+        'convmae_mm.own_data.data.look_at_pictures',
+        lambda files: seen.append(files) or look_at_pictures(files),
+    )
+    for name in ('timed.py', 'written.py'):
+        write_config(data, tmp_path / name, Wishes())
+    assert len(seen) == 1
+
+
+def test_turned_pictures_are_no_reason_to_change_the_annotations(
+    tmp_path: Path,
+) -> None:
+    """With the sides exchanged, the boxes would still lie elsewhere."""
+    file, images = write_coco(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for picture in images.iterdir():
+        Image.open(picture).save(picture, exif=exif)
+    with pytest.raises(DataError, match='orientation in the EXIF') as error:
+        Boxes(file, images).check()
+    assert 'correct width' not in str(error.value)
+
+
 def test_what_is_unusual_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

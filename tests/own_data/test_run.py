@@ -228,6 +228,23 @@ def test_lengths_fit_the_time(
     assert steps == 300 if minutes is None else 120 < steps <= 130
 
 
+def test_what_looking_at_pictures_takes_is_not_planned_for_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos of a phone are read for a minute before a step is timed."""
+    order = order_boxes(tmp_path, 10.0)
+    made = trainings(order, tmp_path, spent=300.0)
+
+    def time(*_: object) -> tuple[int, float, float]:
+        made.record._before += 60.0
+        return 10**6, 0.1, 1.0
+
+    monkeypatch.setattr(Trainings, '_time', time)
+    steps = made._iters('detector', order.tasks[0], None)
+    # 570 are planned for, 360 spent, 52 are for commands and scores
+    assert 1560 < steps <= 1580
+
+
 def test_what_is_done_is_not_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
