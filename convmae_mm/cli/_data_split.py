@@ -39,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
         write_text(part.file, part.text)
         print(
             f'{part.file}: {len(part.content.images)} pictures, '
-            f'{len(part.content.annotations)} objects'
+            f'{len(part.content.objects)} objects'
         )
     return 0

@@ -104,7 +104,7 @@ class ObjectMeasure:
             columns += [f'{title} AP', f'{title} AP at IoU 0.5']
             tables.append(self._average_precision(kind))
         numbers = np.bincount(
-            [x['category_id'] for x in self._truth],
+            [x['category_id'] for x in self._truth if not x['iscrowd']],
             minlength=len(self.classes),
         )
         return ClassTable(

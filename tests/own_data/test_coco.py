@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from own_sets import coco_content
 from PIL import Image
 
+from convmae_mm.cli import main
 from convmae_mm.data_check.coco_instances import CocoContent
 from convmae_mm.errors import DataError
 from convmae_mm.own_data.coco import CocoSet, look_at_coco, split_coco
@@ -73,3 +76,16 @@ def test_what_mmdet_leaves_out_is_no_object(tmp_path: Path) -> None:
             assert look_at_coco(file, tmp_path).counts == (1,)
     with pytest.raises(DataError, match='none of 3 annotations .* in pixels'):
         look_at_coco(file, tmp_path)
+
+
+def test_a_split_counts_crowds_as_no_objects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = coco_content()
+    content['annotations'][0]['iscrowd'] = 1
+    file = tmp_path / 'a.json'
+    file.write_text(json.dumps(content), encoding='utf-8')
+    assert main(['data', 'split', str(file)]) == 0
+    words = capsys.readouterr().out.split()
+    counts = [int(n) for n, x in pairwise(words) if x == 'objects']
+    assert sum(counts) == len(content['annotations']) - 1

@@ -157,6 +157,16 @@ def test_a_picture_without_objects_among_others(with_masks: bool) -> None:
     assert any('mask' in x for x in table.columns) is with_masks
 
 
+def test_crowds_are_no_objects() -> None:
+    measure = ObjectMeasure(['cat', 'dog'])
+    boxes = [[10.0, 10, 40, 40], [50.0, 50, 90, 90]]
+    info = truth(boxes, [0, 0])
+    info['instances'][1]['ignore_flag'] = 1
+    assert measure.add(detections(boxes[:1], [0], [0.9]), info) == 1
+    counts = {name: numbers[0] for name, numbers in measure.by_class().rows}
+    assert counts == {'cat': 1, 'dog': 0}
+
+
 def test_labels_that_the_data_set_ignores_do_not_count() -> None:
     measure = LabelMeasure(['none', 'a', 'b'])
     measure.ignored = 0
