@@ -9,7 +9,14 @@ from pathlib import Path
 from .coco_classes import ExpectedClasses
 from .coco_file import check_coco, read_annotations
 from .coco_instances import CocoContent
-from .pictures import Load, check_count, check_sizes, existing, measure
+from .pictures import (
+    Load,
+    check_count,
+    check_sizes,
+    check_turned,
+    existing,
+    measure,
+)
 from .places import list_files, require_folder
 from .report import Examiner, Notes, Report
 
@@ -78,6 +85,7 @@ class DetectionSet:
         }
         paths = existing(list(stated), self.images, self.root, notes)
         check_sizes(stated, measure(Path(), paths, notes, self.load), notes)
+        check_turned(Path(), paths, notes, self.load)
         return paths
 
     def check(self, report: Report, examiner: Examiner) -> None:

@@ -20,6 +20,7 @@ from .leaf import Leaf, loader_of, refuse, root_of, transforms
 from .pictures import (
     Sizes,
     check_suffix,
+    check_turned,
     existing,
     is_remote,
     measure,
@@ -62,10 +63,12 @@ def read_listed(leaf: Leaf) -> bool:
     paths = existing(named, prefix, root_of(leaf.cfg), leaf.notes)
     split.paths += paths or [''] * len(items)
     _check_labels(leaf, items, objects)
-    sizes = measure(Path(), paths, leaf.notes, loader_of(leaf.cfg))
+    load = loader_of(leaf.cfg)
+    sizes = measure(Path(), paths, leaf.notes, load)
     if hasattr(dataset, 'seg_map_suffix'):
         _check_suffixes(leaf, prefix, len(items))
         if leaf.labelled and 'seg_map_path' in items[0]:
+            check_turned(Path(), paths, leaf.notes, load)
             _check_maps(leaf, items, sizes)
     return True
 

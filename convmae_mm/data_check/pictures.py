@@ -8,7 +8,9 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,6 +18,7 @@ from convmae_mm.datasets.image_files import (
     TOO_LARGE,
     TURNED,
     header_size,
+    is_turned,
 )
 from convmae_mm.datasets.load_multi_channel_image import (
     TIFF_EXTENSIONS,
@@ -83,6 +86,47 @@ def measure(
         [f'{k} ({v})' for k, v in found.items() if isinstance(v, str)],
     )
     return {k: v for k, v in found.items() if not isinstance(v, str)}
+
+
+def check_turned(
+    folder: Path, names: Sequence[str], notes: Notes, load: Load | None = None
+) -> None:
+    """Note pictures that a training sees turned, and their labels not.
+
+    OpenCV applies the orientation in the EXIF data but to WebP files.
+
+    Args:
+        folder: What the names are relative to.
+        names: Of the pictures.
+        notes: Where faults go.
+        load: Decodes a file as a training would; by default as mmcv does.
+    """
+    files = [x for x in names if x.lower().endswith('.webp')]
+    notes.error(
+        'image-turned',
+        f'{{count}} of {len(names):,} pictures are WebP files that their EXIF '
+        'data turn and OpenCV does not: labels would be misplaced',
+        'save them as JPEG or PNG',
+        [
+            x
+            for x in files
+            if not is_remote(x)
+            and is_turned(str(folder / x))
+            and not _is_upright(str(folder / x), load or _read_as_mmcv)
+        ],
+    )
+
+
+def _read_as_mmcv(path: str) -> Any:
+    return cv2.imread(path)
+
+
+def _is_upright(path: str, load: Load) -> bool:
+    try:
+        seen, upright = load(path).mean(axis=-1), read_rgb(path).mean(axis=-1)
+    except Exception:  # noted as undecodable
+        return True
+    return seen.shape == upright.shape and np.allclose(seen, upright, atol=3)
 
 
 def _size_or_reason(

@@ -15,7 +15,13 @@ from .label_maps import (
     note_missing_maps,
     read_label_maps,
 )
-from .pictures import Sizes, check_count, check_suffix, measure
+from .pictures import (
+    Sizes,
+    check_count,
+    check_suffix,
+    check_turned,
+    measure,
+)
 from .places import list_files, require_folder
 from .report import Examiner, Notes, Report
 
@@ -168,6 +174,7 @@ class Pairs:
             'add the pictures, or remove the label maps',
             self.unmatched,
         )
+        check_turned(self.images, list(self.pictures), notes)
 
     def sizes_of_maps(self, sizes: Sizes) -> dict[str, tuple[int, int]]:
         """Sizes of pictures by the names of their label maps."""

@@ -69,6 +69,18 @@ def header_size(path: str) -> tuple[int, int] | None:
     return (height, width) if turned else (width, height)
 
 
+def is_turned(path: str) -> bool:
+    """Whether a picture's EXIF data say that it lies, or stands on its head.
+
+    False where that is unknown.
+    """
+    try:
+        with Image.open(regular_file(path)) as image:
+            return bool(image.getexif().get(ORIENTATION, 1) != 1)
+    except Exception:  # PIL raises whatever it meets
+        return False
+
+
 def walk_files(folder: Path) -> Iterator[Path]:
     """All files below, through symbolic links, round no loop.
 

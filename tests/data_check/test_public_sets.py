@@ -19,6 +19,9 @@ from convmae_mm.data_check import (
     public_sets,
     recognise,
 )
+from convmae_mm.data_check.pictures import check_turned
+from convmae_mm.data_check.report import Notes
+from convmae_mm.datasets.load_rgb_image import read_rgb
 
 QUIET = Examiner(progress=False)
 
@@ -208,6 +211,23 @@ def test_sizes_are_those_a_training_sees(tmp_path, monkeypatch):
     (fault,) = check_data(tmp_path, examiner=QUIET).faults
     assert fault.code == 'image-size'
     assert '32 x 48, annotations: 48 x 32' in fault.examples[0]
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_pictures_that_opencv_does_not_turn_are_refused(tmp_path, orientation):
+    """Half a turn leaves the size, and every box would be elsewhere."""
+    file = tmp_path / '1.webp'
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    pixels[:8] = 200
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(file, exif=exif)
+    for load, faults in ((None, orientation != 1), (read_rgb, False)):
+        report = Report(str(tmp_path), 'own')
+        notes = Notes(report, 'train', QUIET)
+        check_turned(tmp_path, ['1.webp'], notes, load)
+        codes = [x.code for x in report.faults]
+        assert codes == ['image-turned'] * faults
 
 
 def test_other_class_folders_are_checked_by_their_own_counts(tmp_path):
