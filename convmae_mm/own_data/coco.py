@@ -63,6 +63,12 @@ class CocoSet:
         return not self.content.without_mask
 
     @property
+    def has_outlines(self) -> bool:
+        """Whether all masks of objects are polygons."""
+        masks = [x.get('segmentation') for x in self.content.objects]
+        return all(isinstance(x, list) for x in masks)
+
+    @property
     def most_objects(self) -> int:
         """In one picture."""
         per_picture = Counter(x['image_id'] for x in self.content.objects)

@@ -174,6 +174,7 @@ def detector_config(
             'coco_val': str(val.file),
             'val_images': str(val.images),
             'masks': masks,
+            'polygons': masks and train.has_outlines and val.has_outlines,
             'metrics': ['bbox', 'segm'] if masks else ['bbox'],
             'img_size': side,
             'crop': train.extent(side, GRID),
@@ -287,7 +288,7 @@ def _shared(
     statistics = f'mean and deviation of {facts.looked_at} of them'
     mean, std = facts.mean, facts.std
     weights = setting.weights
-    if weights is not None and weights.mean is not None:
+    if weights is not None:
         statistics = 'mean and deviation that the encoder was trained with'
         mean, std = weights.mean, weights.std
     from_scratch = weights is None
@@ -308,7 +309,7 @@ def _shared(
         'gpus': machine.gpus,
         'workers': machine.workers,
         'amp': machine.amp,
-        'lr': task.rates[wishes.arch],
+        'lr': task.rate(wishes.arch, from_scratch),
         'beta2': task.beta2,
         # From scratch every layer has all to learn.
         'layer_decay': 0 if from_scratch else task.layer_decay[wishes.arch],

@@ -63,6 +63,8 @@ class Task:
         layer_decay: Factor of each arch from layer to layer towards the
             input, 0 for none.
         beta2: Of AdamW.
+        scratch_rates: Learning rate of an arch without a pretrained encoder,
+            where it is another.
     """
 
     epochs: int
@@ -73,6 +75,13 @@ class Task:
         default_factory=lambda: dict.fromkeys(ARCHS, 0.75)
     )
     beta2: float = 0.999
+    scratch_rates: dict[str, float] = field(default_factory=dict)
+
+    def rate(self, arch: str, from_scratch: bool) -> float:
+        """Learning rate of the layers that begin at the output."""
+        if from_scratch:
+            return self.scratch_rates.get(arch, self.rates[arch])
+        return self.rates[arch]
 
 
 TASKS = {
@@ -97,10 +106,11 @@ TASKS = {
         epochs=40,
         least=4_000,
         most=(16_000, 1_400_000),
-        # A head that starts from nothing wants that much, and a pretrained
-        # encoder the decay: 2e-3, or 6e-3 with 0.75, end lower.
+        # The head wants that much, and a pretrained encoder the decay: 2e-3,
+        # or 6e-3 with 0.75, end lower. From scratch 4e-3 is too much.
         rates={'tiny': 4e-3, 'small': 4e-4, 'base': 2e-4},
         layer_decay={'tiny': 0.85, 'small': 0.75, 'base': 0.75},
+        scratch_rates={'tiny': 2e-3},
     ),
     'classifier': Task(
         epochs=60,

@@ -27,7 +27,10 @@ from PIL import Image
 from convmae_mm.cli import main
 from convmae_mm.data_check.coco_instances import CocoContent
 from convmae_mm.own_data.coco import CocoSet
-from convmae_mm.own_data.machine import cpu_has_bf16
+from convmae_mm.own_data.configs import Setting, Wishes
+from convmae_mm.own_data.data import Maps
+from convmae_mm.own_data.encoder_file import Encoder
+from convmae_mm.own_data.machine import Machine, cpu_has_bf16
 from convmae_mm.own_data.recipe import class_weights
 
 # What somebody would write who has never heard of convmae_mm.
@@ -50,7 +53,7 @@ def new(folder: Path, task: str, *options: object) -> Config:
     return Config.fromfile(out)
 
 
-def write_task(task: str, folder: Path) -> list[object]:
+def write_task(task: str, folder: Path, masks: bool = False) -> list[object]:
     """Data for a task; returns the options that name them."""
     if task == 'encoder':
         write_pictures(folder / 'pictures')
@@ -61,17 +64,26 @@ def write_task(task: str, folder: Path) -> list[object]:
         images, labels = write_label_maps(folder)
         options = ['--images', images, '--labels', labels]
         return [*options, '--ignore-label', 11]
-    coco, images = write_coco(folder)
+    coco, images = write_coco(folder, masks)
     return ['--coco', coco, '--images', images]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'task', ['encoder', 'detector', 'segmentor', 'classifier']
+    ('task', 'masks'),
+    [
+        ('encoder', False),
+        ('detector', False),
+        ('detector', True),
+        ('segmentor', False),
+        ('classifier', False),
+    ],
 )
-def test_config_trains_in_the_library_alone(task: str, tmp_path: Path) -> None:
+def test_config_trains_in_the_library_alone(
+    task: str, masks: bool, tmp_path: Path
+) -> None:
     """Also when the last batch, or a whole split, is a single picture."""
-    new(tmp_path, task, *write_task(task, tmp_path))
+    new(tmp_path, task, *write_task(task, tmp_path, masks))
     work_dir = tmp_path / 'work'
     subprocess.run(
         [
@@ -131,6 +143,27 @@ def test_masks_decide_on_the_detector(masks: bool, tmp_path: Path) -> None:
     assert cfg.val_evaluator.metric == ['bbox', 'segm'][: 1 + masks]
 
 
+@pytest.mark.parametrize('run_lengths', [False, True])
+def test_outlines_stay_outlines_until_they_are_cut_out(
+    run_lengths: bool, tmp_path: Path
+) -> None:
+    """Maps of the pixels of large photos would take most of the time."""
+    coco, images = write_coco(tmp_path, masks=True)
+    content = coco_content(masks=True)
+    one, image = content['annotations'][0], content['images'][0]
+    assert one['image_id'] == image['id']
+    if run_lengths:
+        height, width = image['height'], image['width']
+        counts = [0, height, height * (width - 1)]
+        one['segmentation'] = dict(size=[height, width], counts=counts)
+    coco.write_text(json.dumps(content), 'utf-8')
+    cfg = new(tmp_path, 'detector', '--coco', coco, '--images', images)
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
+        (load,) = (x for x in pipeline if x['type'] == 'LoadAnnotations')
+        assert load['with_mask']
+        assert load.get('poly2mask', True) == run_lengths
+
+
 @pytest.mark.parametrize('bare', ['object', 'crowd', 'speck'])
 def test_one_annotation_without_a_mask_and_boxes_are_learned(
     bare: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -159,6 +192,23 @@ def test_masks_that_the_validation_lacks_are_told(
     data = ('--coco', coco, '--images', images, '--coco-val', val)
     assert new(tmp_path, 'detector', *data).model.type == 'FasterRCNN'
     assert f'the masks of {coco} are not used' in capsys.readouterr().out
+
+
+def test_a_pretrained_encoder_learns_slower_than_its_head(
+    tmp_path: Path,
+) -> None:
+    """From scratch all layers learn at one rate, which is lower."""
+    data = Maps(*write_label_maps(tmp_path), ignore_label=11)
+    out, machine = tmp_path / 'segmentor.py', Machine(2, 0, '')
+    encoder = Encoder('encoder.pth', 'tiny', (0, 0, 0), (1, 1, 1))
+    texts = [
+        data.config(out, Setting(machine, Wishes(), weights))[out]
+        for weights in (None, encoder)
+    ]
+    scratch, tuned = (Config.fromstring(x, '.py').optim_wrapper for x in texts)
+    assert tuned.paramwise_cfg.layer_decay_rate < 1
+    assert 'layer_decay_rate' not in scratch.paramwise_cfg
+    assert scratch.optimizer.lr < tuned.optimizer.lr
 
 
 def test_objects_that_overlap_are_kept(tmp_path: Path) -> None:
