@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 
 from convmae_mm.datasets.coco_by_name import read_coco_by_name
 from convmae_mm.engine.any_sizes import accept_any_sizes
-from convmae_mm.engine.quiet_terminal import quiet
+from convmae_mm.engine.quiet_terminal import hush_imports, quiet
 from convmae_mm.errors import ConfigError, UserError
 from convmae_mm.registry import SCOPE, scope_of
 from convmae_mm.shipped import find_config as find_config
@@ -66,6 +66,7 @@ def load_config(config: str | Path, options: RunOptions) -> Config:
         ConfigError: If it cannot be read, an override cannot act, or the
             launcher does not fit the environment.
     """
+    hush_imports()
     path = Path(config)
     cfg, overrides = _read(path, options.cfg_options or {})
     _drop_own_scope(cfg._cfg_dict)

@@ -24,6 +24,7 @@ from convmae_mm.checkpoint.opening.config_text import (
     read_config_text,
 )
 from convmae_mm.checkpoint.opening.downloads import resolve
+from convmae_mm.engine.quiet_terminal import hush_imports
 from convmae_mm.errors import ConfigError
 from convmae_mm.registry import find_class
 from convmae_mm.shipped import find_config
@@ -68,6 +69,7 @@ def load(
             config, or could run code when it is read.
         ConfigError: If there is no such device here.
     """
+    hush_imports()
     target = _usable(device or get_device())
     path = find_checkpoint(source)
     file = load_weights_file(path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import warnings
 from typing import Any
 
+from mmengine import logging as mmengine_logging
 from mmengine.runner import Runner
 
 # How the records begin that fill screens and are for those who look back.
@@ -17,6 +20,30 @@ FOR_THE_FILE = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )
+
+
+# What mmdet warns of although nobody asked for it.
+NOT_ASKED_FOR = 'faster_coco_eval is not installed'
+
+
+@functools.cache
+def hush_imports() -> None:
+    """Show nothing of optional packages that the libraries look for.
+
+    They tell so when they are imported, at the level DEBUG and without a
+    logger, and mmengine prints what has no logger whatever its level.
+    """
+    warnings.filterwarnings('ignore', NOT_ASKED_FOR)
+    tell = mmengine_logging.print_log
+
+    @functools.wraps(tell)
+    def print_log(
+        msg: Any, logger: Any = None, level: int = logging.INFO
+    ) -> None:
+        if logger is not None or level > logging.DEBUG:
+            tell(msg, logger, level)
+
+    mmengine_logging.print_log = print_log
 
 
 class ShortOnTerminal(logging.Filter):
