@@ -8,9 +8,8 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import cv2
+import mmcv
 import numpy as np
 from PIL import Image
 
@@ -112,13 +111,9 @@ def check_turned(
             for x in files
             if not is_remote(x)
             and is_turned(str(folder / x))
-            and not _is_upright(str(folder / x), load or _read_as_mmcv)
+            and not _is_upright(str(folder / x), load or mmcv.imread)
         ],
     )
-
-
-def _read_as_mmcv(path: str) -> Any:
-    return cv2.imread(path)
 
 
 def _is_upright(path: str, load: Load) -> bool:

@@ -60,10 +60,7 @@ def header_size(path: str) -> tuple[int, int] | None:
             if isinstance(image, TiffImageFile):
                 # PIL's size is upright in some versions, and not in others
                 width, height = (image.tag_v2[x] for x in STORED_SIDES)
-            # PIL decodes a whole PNG to look for EXIF data behind the pixels.
-            has_none = image.format == 'PNG' and 'exif' not in image.info
-            exif = {} if has_none else image.getexif()
-            turned = exif.get(ORIENTATION, 1) >= QUARTER_TURNS
+            turned = _orientation(image) >= QUARTER_TURNS
     except Exception:  # PIL raises whatever it meets
         return None
     return (height, width) if turned else (width, height)
@@ -76,9 +73,17 @@ def is_turned(path: str) -> bool:
     """
     try:
         with Image.open(regular_file(path)) as image:
-            return bool(image.getexif().get(ORIENTATION, 1) != 1)
+            return _orientation(image) != 1
     except Exception:  # PIL raises whatever it meets
         return False
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF data count it, 1 for upright."""
+    # PIL decodes a whole PNG to look for EXIF data behind the pixels.
+    if image.format == 'PNG' and 'exif' not in image.info:
+        return 1
+    return int(image.getexif().get(ORIENTATION, 1))
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
